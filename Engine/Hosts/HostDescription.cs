@@ -1,0 +1,31 @@
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>A snapshot of a host. Serializable.</summary>
+public sealed record HostDescription
+{
+    /// <summary>Name of the host.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Name of the machine.</summary>
+    public required string MachineName { get; init; }
+
+    /// <summary>Logical processors of the machine.</summary>
+    public required int ProcessorCount { get; init; }
+
+    /// <summary>Memory of the machine, in bytes.</summary>
+    public required long MemoryBytes { get; init; }
+
+    /// <summary>Memory a new VM could use, in bytes.</summary>
+    public required long AvailableMemoryBytes { get; init; }
+
+    /// <summary>Where the host keeps its journal, logs and sockets.</summary>
+    public required string StateDirectory { get; init; }
+
+    /// <summary>Address and port migrations arrive on.</summary>
+    public required string Endpoint { get; init; }
+
+    /// <summary>Per hypervisor: null where VMs can run, else why not and what to install.</summary>
+    public required IReadOnlyDictionary<HypervisorKind, string?> Hypervisors { get; init; }
+}

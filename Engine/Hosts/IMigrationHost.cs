@@ -1,0 +1,70 @@
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// A machine that runs VMs and moves them. Only serializable records cross this contract, so that the same calls can cross a network.
+/// Every call fails with <see cref="MigrationException"/>, or with <see cref="OperationCanceledException"/> where the caller cancelled.
+/// </summary>
+public interface IMigrationHost : IAsyncDisposable
+{
+    /// <summary>Name of the host.</summary>
+    string Name { get; }
+
+    /// <summary>Reports what the host is and can do.</summary>
+    Task<HostDescription> DescribeAsync(CancellationToken cancellationToken);
+
+    /// <summary>Defines a VM; it is stopped.</summary>
+    Task<VmDescription> CreateVmAsync(Hypervisors.VmSpecification specification, CancellationToken cancellationToken);
+
+    /// <summary>Adopts a VM that something else started.</summary>
+    Task<VmDescription> RegisterVmAsync(VmRegistration registration, CancellationToken cancellationToken);
+
+    /// <summary>Lists the VMs of the host, incoming ones included.</summary>
+    Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Describes one VM.</summary>
+    Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>Boots a stopped VM.</summary>
+    Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>Shuts a VM down through its guest, or ends it at once with <paramref name="force"/>. It stays defined.</summary>
+    Task<VmDescription> StopVmAsync(Guid vmId, bool force, CancellationToken cancellationToken);
+
+    /// <summary>Pauses a running VM.</summary>
+    Task<VmDescription> PauseVmAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>Resumes a paused VM.</summary>
+    Task<VmDescription> ResumeVmAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>Removes the definition of a stopped VM.</summary>
+    Task RemoveVmAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>As a destination: reports what would keep the VM from arriving here. Changes nothing.</summary>
+    Task<IReadOnlyList<PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken);
+
+    /// <summary>As a destination: makes the incoming VM and waits a limited time for the source to connect.</summary>
+    Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken);
+
+    /// <summary>As a destination: withdraws an offer no source has taken up, and removes the incoming VM.</summary>
+    Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>As a source: starts a migration and returns at once; it goes on whatever becomes of the caller.</summary>
+    Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Lists the migrations this host is or was the source of.</summary>
+    Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Reports where a migration stands.</summary>
+    Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Follows a migration: the present status at once, then one at every change of state and a few a second in between; ends after the
+    /// status that has ended.
+    /// </summary>
+    IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>As a source: cancels a migration before its commit and waits until it has ended, whichever way.</summary>
+    Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+}

@@ -1,0 +1,25 @@
+using System.Net;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>How a host on this machine is set up.</summary>
+public sealed record LocalHostOptions
+{
+    /// <summary>Name of the host: 1 to 64 of <c>A-Z a-z 0-9 . _ -</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>
+    /// Where the host keeps its journal, logs and sockets; null makes a directory under the system's temporary one that goes with the host.
+    /// A host made again on the same directory finds its VMs again.
+    /// </summary>
+    public string? StateDirectory { get; init; }
+
+    /// <summary>Directory of a memory file system for guest RAM files; null takes <c>/dev/shm</c>.</summary>
+    public string? RamDirectory { get; init; }
+
+    /// <summary>Address to accept migrations on.</summary>
+    public IPAddress ListenAddress { get; init; } = IPAddress.Loopback;
+
+    /// <summary>Port to accept migrations on; 0 takes a free one.</summary>
+    public int ListenPort { get; init; }
+}

@@ -1,0 +1,80 @@
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// Brings a source and a destination host together: the hosts never need a handle to each other, only the offer that one makes
+/// and the other takes up.
+/// </summary>
+public static class MigrationBroker
+{
+    /// <summary>Checks whether and how the VM can move, and changes nothing.</summary>
+    public static async Task<PreflightReport> CheckAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken)
+    {
+        VmDescription vm = await source.GetVmAsync(vmId, cancellationToken).ConfigureAwait(false);
+        List<PreflightFinding> findings = [];
+        if (ReferenceEquals(source, destination) || source.Name == destination.Name)
+        {
+            findings.Add(new(PreflightSeverity.Error, "DifferentHosts", $"'{vm.Specification.Name}' is on {source.Name} already.",
+                "Name another destination host."));
+        }
+
+        if (vm.State is not (VmState.Running or VmState.Paused))
+        {
+            findings.Add(new(PreflightSeverity.Error, "VmState", $"'{vm.Specification.Name}' is {vm.State}.",
+                "Start the VM first: only a VM that has memory can be migrated live."));
+        }
+
+        if (vm.MigrationId is { } migrationId)
+        {
+            findings.Add(new(PreflightSeverity.Error, "AlreadyMigrating", $"Migration {migrationId} is moving '{vm.Specification.Name}'.",
+                "Wait for that migration or stop it."));
+        }
+
+        StateContents contents = ChooseContents(vm, options, findings);
+        if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
+        {
+            var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name);
+            findings.AddRange(await destination.CheckIncomingAsync(incoming, cancellationToken).ConfigureAwait(false));
+        }
+
+        return new(vmId, vm.Specification.Name, source.Name, destination.Name, contents, findings);
+    }
+
+    /// <summary>Checks, prepares the destination and starts the migration at the source, which drives it from then on.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PreflightFailed"/> where the check found an error.</exception>
+    public static async Task<MigrationStatus> StartAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken)
+    {
+        PreflightReport report = await CheckAsync(source, vmId, destination, options, cancellationToken).ConfigureAwait(false);
+        if (report.Findings.FirstOrDefault(finding => finding.Severity == PreflightSeverity.Error) is { } error)
+        {
+            throw new MigrationException(MigrationErrorReason.PreflightFailed, error.Message, error.RecommendedAction);
+        }
+
+        VmDescription vm = await source.GetVmAsync(vmId, cancellationToken).ConfigureAwait(false);
+        var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, report.Contents, options, source.Name);
+        IncomingOffer offer = await destination.PrepareIncomingAsync(incoming, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await source.StartMigrationAsync(new(vmId, offer, report.Contents, options), cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            // The offer would expire by itself; withdrawing it frees the memory now.
+            await destination.WithdrawIncomingAsync(offer.MigrationId, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static StateContents ChooseContents(VmDescription vm, MigrationOptions options, List<PreflightFinding> findings)
+    {
+        if (options.ForceHypervisorMigration) return StateContents.DevicesAndMemory;
+        if (vm.Capabilities?.EngineMigrationRefused is not { } reason) return StateContents.Devices;
+        findings.Add(new(PreflightSeverity.Warning, "EngineMigration", $"The hypervisor's own migration will be used: {reason}",
+            "Mend the reason to have the engine move the memory itself."));
+        return StateContents.DevicesAndMemory;
+    }
+}

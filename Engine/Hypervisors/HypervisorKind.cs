@@ -1,0 +1,14 @@
+namespace VmMigration.Engine.Hypervisors;
+
+/// <summary>What runs a VM.</summary>
+public enum HypervisorKind
+{
+    /// <summary>Never used.</summary>
+    Invalid = 0,
+
+    /// <summary>The hypervisor inside this process: deterministic guest programs, nothing to install.</summary>
+    Embedded = 1,
+
+    /// <summary>QEMU from the distribution.</summary>
+    Qemu = 2,
+}

@@ -1,0 +1,67 @@
+using VmMigration.Engine.Memory;
+
+namespace VmMigration.Engine.Hypervisors;
+
+/// <summary>
+/// One VM that has memory: running, paused or incoming. Disposal detaches the engine and leaves the VM as it is, except where the VM
+/// lives inside the engine's process; <see cref="DestroyAsync"/> ends it.
+/// </summary>
+public interface IVirtualMachine : IAsyncDisposable
+{
+    /// <summary>What the VM was made from.</summary>
+    VmSpecification Specification { get; }
+
+    /// <summary>What identifies the VM on its machine.</summary>
+    VmInstance Instance { get; }
+
+    /// <summary>What the engine can do with this VM.</summary>
+    VmCapabilities Capabilities { get; }
+
+    /// <summary>The VM's RAM.</summary>
+    GuestMemory Memory { get; }
+
+    /// <summary>Completes when the VM is gone, whoever ended it; its result says how. Never faults.</summary>
+    Task<string> Exited { get; }
+
+    /// <summary>Asks the VM what it is doing.</summary>
+    Task<VmState> GetStateAsync(CancellationToken cancellationToken);
+
+    /// <summary>Stops the vCPUs; when the task ends nothing writes memory any more. Pausing a paused VM does nothing.</summary>
+    Task PauseAsync(CancellationToken cancellationToken);
+
+    /// <summary>Lets the vCPUs run. Resuming a running VM does nothing.</summary>
+    Task ResumeAsync(CancellationToken cancellationToken);
+
+    /// <summary>Arms a write trace over all RAM; it is armed when the task ends.</summary>
+    /// <exception cref="MigrationException">Where <see cref="VmCapabilities.EngineMigrationRefused"/> names a reason.</exception>
+    Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken);
+
+    /// <summary>Starts page-table population of an incoming VM; null where the VM needs none or cannot have it.</summary>
+    Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Writes the state as the hypervisor produces it. With <see cref="StateContents.Devices"/> the VM is paused and can be resumed
+    /// afterwards; with <see cref="StateContents.DevicesAndMemory"/> it runs meanwhile and is paused at the end.
+    /// </summary>
+    Task SaveStateAsync(Stream destination, StateContents contents, CancellationToken cancellationToken);
+
+    /// <summary>Loads a saved state into an incoming VM, which is paused afterwards, its memory complete.</summary>
+    Task LoadStateAsync(Stream source, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Gives the vCPUs this share of the time they would take, from above 0 to 1; 1 takes the brake off. The brake is off in a new VM.
+    /// </summary>
+    Task SetVcpuShareAsync(double share, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Minor and major page faults of the VM's process since it started (proc_pid_stat(5)); null where the VM has no process of its own.
+    /// </summary>
+    long? ReadPageFaults();
+
+    /// <summary>Asks the guest to shut down; the VM is gone when the task ends.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.TimedOut"/> where the guest did not follow.</exception>
+    Task ShutdownAsync(TimeSpan timeout, CancellationToken cancellationToken);
+
+    /// <summary>Ends the VM at once and removes what it had on the machine: process, sockets, RAM file. Safe to call twice.</summary>
+    Task DestroyAsync();
+}

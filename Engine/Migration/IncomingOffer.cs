@@ -1,0 +1,9 @@
+namespace VmMigration.Engine.Migration;
+
+/// <summary>Where and with what right the source may connect. Serializable.</summary>
+/// <param name="MigrationId">Id of the migration.</param>
+/// <param name="DestinationHostName">Name of the host that waits.</param>
+/// <param name="Address">IP address the destination listens on.</param>
+/// <param name="Port">TCP port the destination listens on.</param>
+/// <param name="Ticket">32 random bytes, valid for this migration only.</param>
+public sealed record IncomingOffer(Guid MigrationId, string DestinationHostName, string Address, int Port, byte[] Ticket);

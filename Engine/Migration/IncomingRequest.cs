@@ -1,0 +1,12 @@
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>Asks a host to get ready for a VM that is to arrive. Serializable.</summary>
+/// <param name="MigrationId">Id of the migration on both hosts.</param>
+/// <param name="Specification">What to make the incoming VM from.</param>
+/// <param name="Contents">Whether the engine moves the memory or the hypervisor's own state holds it.</param>
+/// <param name="Options">How the migration is to be done.</param>
+/// <param name="SourceHostName">Name of the host it comes from, for logs.</param>
+public sealed record IncomingRequest(
+    Guid MigrationId, VmSpecification Specification, StateContents Contents, MigrationOptions Options, string SourceHostName);

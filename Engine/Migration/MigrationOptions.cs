@@ -1,0 +1,29 @@
+namespace VmMigration.Engine.Migration;
+
+/// <summary>How a migration is to be done. Serializable.</summary>
+public sealed record MigrationOptions
+{
+    /// <summary>Most bytes a second on the wire; 0 means no limit.</summary>
+    public long MaxBytesPerSecond { get; init; }
+
+    /// <summary>Parallel data connections, 1 to 16; 0 lets the engine choose.</summary>
+    public int Channels { get; init; }
+
+    /// <summary>Switch over once the rest is expected to take at most this long.</summary>
+    public TimeSpan DowntimeLimit { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Most passes over memory before the migration gives up (and rolls back).</summary>
+    public int MaxPasses { get; init; } = 30;
+
+    /// <summary>The least share of its time that a slowed-down guest keeps, above 0 to 1; 1 never slows it down.</summary>
+    public double MinVcpuShare { get; init; } = 0.2;
+
+    /// <summary>Hash all memory on both sides while the VM is paused, and roll back on a difference.</summary>
+    public bool VerifyMemory { get; init; }
+
+    /// <summary>Fill the destination's page tables before the VM resumes.</summary>
+    public bool PopulatePageTables { get; init; } = true;
+
+    /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
+    public bool ForceHypervisorMigration { get; init; }
+}

@@ -1,0 +1,12 @@
+namespace VmMigration.Engine.Migration;
+
+/// <summary>How far a migration has come.</summary>
+/// <param name="Pass">Pass under way, from 1; 0 before the first.</param>
+/// <param name="PagesDone">Pages of this pass that are done.</param>
+/// <param name="PagesInPass">Pages this pass set out with.</param>
+/// <param name="BytesSent">Bytes put on the wire so far.</param>
+/// <param name="BytesPerSecond">Throughput of late.</param>
+/// <param name="DirtyBytesPerSecond">How fast the guest wrote during the last pass; 0 before it is known.</param>
+/// <param name="VcpuShare">Share of its time the guest is held to.</param>
+public sealed record MigrationProgress(
+    int Pass, long PagesDone, long PagesInPass, long BytesSent, double BytesPerSecond, double DirtyBytesPerSecond, double VcpuShare);

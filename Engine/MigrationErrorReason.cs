@@ -1,0 +1,83 @@
+namespace VmMigration.Engine;
+
+/// <summary>Why an operation failed. Cmdlets turn it into an error id, a category and a recommended action.</summary>
+public enum MigrationErrorReason
+{
+    /// <summary>Never used; a zero on the wire is a protocol error.</summary>
+    Invalid = 0,
+
+    /// <summary>The request itself is wrong: a value out of its range, or values that exclude each other.</summary>
+    InvalidArgument = 1,
+
+    /// <summary>No VM of that name or id exists on the host.</summary>
+    VmNotFound = 2,
+
+    /// <summary>A VM of that name or id exists on the host already.</summary>
+    VmAlreadyExists = 3,
+
+    /// <summary>The VM or the migration is in a state that does not allow the operation.</summary>
+    InvalidState = 4,
+
+    /// <summary>No host of that name is known.</summary>
+    HostNotFound = 5,
+
+    /// <summary>No migration of that id is known.</summary>
+    MigrationNotFound = 6,
+
+    /// <summary>A program, a kernel feature or a file that the operation needs is missing on this machine.</summary>
+    PrerequisiteMissing = 7,
+
+    /// <summary>The kernel or the file system refused for want of rights.</summary>
+    AccessDenied = 8,
+
+    /// <summary>Memory or the file system that holds guest RAM is full.</summary>
+    OutOfSpace = 9,
+
+    /// <summary>The connection to the other host broke or timed out.</summary>
+    ConnectionLost = 10,
+
+    /// <summary>The other side sent something the protocol does not allow.</summary>
+    ProtocolViolation = 11,
+
+    /// <summary>The two sides speak no common protocol version.</summary>
+    VersionMismatch = 12,
+
+    /// <summary>The ticket presented on a connection is unknown, used up or expired.</summary>
+    TicketRefused = 13,
+
+    /// <summary>Source and destination memory differ after the last pass.</summary>
+    MemoryMismatch = 14,
+
+    /// <summary>The guest writes memory faster than the link carries it, within the allowed limits.</summary>
+    NotConverging = 15,
+
+    /// <summary>The virtual machine's process ended or stopped answering.</summary>
+    VmExited = 16,
+
+    /// <summary>The hypervisor refused a command.</summary>
+    HypervisorFailed = 17,
+
+    /// <summary>The destination reported a failure of its own.</summary>
+    DestinationFailed = 18,
+
+    /// <summary>The operation did not finish in its time limit.</summary>
+    TimedOut = 19,
+
+    /// <summary>Somebody cancelled the operation.</summary>
+    Cancelled = 20,
+
+    /// <summary>It cannot be decided which side owns the VM; both copies are kept paused.</summary>
+    Undecided = 21,
+
+    /// <summary>A runbook does not parse or does not validate.</summary>
+    RunbookInvalid = 22,
+
+    /// <summary>A step of a runbook failed.</summary>
+    StepFailed = 23,
+
+    /// <summary>A system call failed in a way that names no other reason.</summary>
+    SystemCallFailed = 24,
+
+    /// <summary>The preflight check found an error.</summary>
+    PreflightFailed = 25,
+}
