@@ -1,4 +1,5 @@
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 

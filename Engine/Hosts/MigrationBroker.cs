@@ -1,5 +1,6 @@
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 

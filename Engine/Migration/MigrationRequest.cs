@@ -1,3 +1,6 @@
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Protocol;
+
 namespace VmMigration.Engine.Migration;
 
 /// <summary>Asks a source host to move one of its VMs to the host that made the offer. Serializable.</summary>
@@ -5,4 +8,4 @@ namespace VmMigration.Engine.Migration;
 /// <param name="Offer">What the destination answered to the <see cref="IncomingRequest"/>.</param>
 /// <param name="Contents">Must equal that of the <see cref="IncomingRequest"/>.</param>
 /// <param name="Options">How the migration is to be done.</param>
-public sealed record MigrationRequest(Guid VmId, IncomingOffer Offer, Hypervisors.StateContents Contents, MigrationOptions Options);
+public sealed record MigrationRequest(Guid VmId, IncomingOffer Offer, StateContents Contents, MigrationOptions Options);

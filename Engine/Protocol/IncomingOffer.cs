@@ -1,4 +1,4 @@
-namespace VmMigration.Engine.Migration;
+namespace VmMigration.Engine.Protocol;
 
 /// <summary>Where and with what right the source may connect. Serializable.</summary>
 /// <param name="MigrationId">Id of the migration.</param>

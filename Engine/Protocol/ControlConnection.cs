@@ -1,0 +1,72 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace VmMigration.Engine.Protocol;
+
+/// <summary>
+/// The conversation of a migration: frames in order, sent by any thread, received by one reader at a time. After disposal, or where
+/// the peer is gone, calls fail with <see cref="MigrationErrorReason.ConnectionLost"/>.
+/// </summary>
+internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
+{
+    private readonly NetworkStream stream = new(socket, ownsSocket: true);
+    private readonly SemaphoreSlim sending = new(1, 1);
+
+    /// <summary>Sends one frame whose payload is the message as JSON.</summary>
+    public Task SendAsync<T>(FrameType type, T message, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken) =>
+        SendAsync(type, JsonSerializer.SerializeToUtf8Bytes(message, typeInfo), cancellationToken);
+
+    /// <summary>Sends one frame.</summary>
+    public async Task SendAsync(FrameType type, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        int length = FrameHeader.SizeBytes + payload.Length;
+        byte[] frame = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            new FrameHeader(type, payload.Length).Write(frame);
+            payload.CopyTo(frame.AsMemory(FrameHeader.SizeBytes));
+            await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await stream.WriteAsync(frame.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is IOException or ObjectDisposedException)
+            {
+                throw Lost(error);
+            }
+            finally
+            {
+                sending.Release();
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(frame);
+        }
+    }
+
+    /// <summary>Receives one frame; its payload is at most <see cref="FrameHeader.MaxControlPayloadBytes"/>.</summary>
+    public async Task<ControlFrame> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            byte[] head = new byte[FrameHeader.SizeBytes];
+            await stream.ReadExactlyAsync(head, cancellationToken).ConfigureAwait(false);
+            FrameHeader header = FrameHeader.Read(head, FrameHeader.MaxControlPayloadBytes);
+            byte[] payload = header.PayloadBytes == 0 ? [] : new byte[header.PayloadBytes];
+            await stream.ReadExactlyAsync(payload, cancellationToken).ConfigureAwait(false);
+            return new(header.Type, payload);
+        }
+        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        {
+            throw Lost(error);
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await stream.DisposeAsync().ConfigureAwait(false);
+
+    private static MigrationException Lost(Exception cause) =>
+        new(MigrationErrorReason.ConnectionLost, "The control connection to the other host broke.", null, cause);
+}

@@ -1,0 +1,45 @@
+using System.Text.Json.Serialization;
+
+namespace VmMigration.Engine.Protocol;
+
+// The JSON payloads of the control frames; PROTOCOL.md says who sends which, and when.
+
+/// <summary>Payload of <see cref="FrameType.Welcome"/>.</summary>
+internal sealed record WelcomeMessage(string HostName);
+
+/// <summary>Payload of <see cref="FrameType.Refused"/> and <see cref="FrameType.Abort"/>.</summary>
+internal sealed record FailureMessage(MigrationErrorReason Reason, string Message, string? RecommendedAction);
+
+/// <summary>Payload of <see cref="FrameType.Start"/>.</summary>
+internal sealed record StartMessage(int Channels, long MemoryBytes);
+
+/// <summary>Payload of <see cref="FrameType.Verify"/>: XXH128 digest of all memory, as hexadecimal digits.</summary>
+internal sealed record VerifyMessage(string Digest);
+
+/// <summary>Payload of <see cref="FrameType.Ready"/>.</summary>
+internal sealed record ReadyMessage(TimeSpan LoadTime);
+
+/// <summary>Payload of <see cref="FrameType.Grant"/>.</summary>
+internal sealed record GrantMessage(bool Resume);
+
+/// <summary>Payload of <see cref="FrameType.Resumed"/>.</summary>
+internal sealed record ResumedMessage(
+    TimeSpan CommitTime, TimeSpan ResumeTime, long PagesPopulated, TimeSpan PopulationTime, string? PopulationRefused, string? Accelerator);
+
+/// <summary>Payload of <see cref="FrameType.Report"/>.</summary>
+internal sealed record ReportMessage(long? FaultsAfterResume);
+
+/// <summary>Payload of <see cref="FrameType.Outcome"/>.</summary>
+internal sealed record OutcomeMessage(MigrationOutcome Outcome);
+
+[JsonSourceGenerationOptions(UseStringEnumConverter = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(WelcomeMessage))]
+[JsonSerializable(typeof(FailureMessage))]
+[JsonSerializable(typeof(StartMessage))]
+[JsonSerializable(typeof(VerifyMessage))]
+[JsonSerializable(typeof(ReadyMessage))]
+[JsonSerializable(typeof(GrantMessage))]
+[JsonSerializable(typeof(ResumedMessage))]
+[JsonSerializable(typeof(ReportMessage))]
+[JsonSerializable(typeof(OutcomeMessage))]
+internal sealed partial class ControlMessages : JsonSerializerContext;

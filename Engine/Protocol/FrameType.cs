@@ -1,0 +1,28 @@
+namespace VmMigration.Engine.Protocol;
+
+/// <summary>What a frame holds. The numbers are the wire's; see PROTOCOL.md.</summary>
+internal enum FrameType : ushort
+{
+    Invalid = 0,
+
+    Welcome = 1,
+    Refused = 2,
+
+    Pages = 16,
+    Flush = 17,
+    Flushed = 18,
+
+    Start = 32,
+    Started = 33,
+    State = 34,
+    StateEnd = 35,
+    Verify = 36,
+    Verified = 37,
+    Load = 38,
+    Ready = 39,
+    Grant = 40,
+    Resumed = 41,
+    Report = 42,
+    Abort = 43,
+    Outcome = 44,
+}

@@ -1,0 +1,60 @@
+using System.Buffers.Binary;
+
+namespace VmMigration.Engine.Protocol;
+
+/// <summary>
+/// The fixed 72 bytes that open every connection: magic (8), version (u16), role (u16), channel (u16), zero (u16), migration id (16),
+/// ticket (32), zero (8). Its size does not depend on anything the peer says, so a stranger can make the host read no more than that.
+/// </summary>
+internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, Guid MigrationId, byte[] Ticket)
+{
+    public const int SizeBytes = 72;
+    public const int TicketBytes = 32;
+
+    /// <summary>The version this build speaks. A peer of another version is refused; see PROTOCOL.md.</summary>
+    public const ushort CurrentVersion = 1;
+
+    private static ReadOnlySpan<byte> Magic => "VMMIGRAT"u8;
+
+    public byte[] ToBytes()
+    {
+        byte[] bytes = new byte[SizeBytes];
+        Magic.CopyTo(bytes);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(10), (ushort)Role);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(12), checked((ushort)Channel));
+        MigrationId.TryWriteBytes(bytes.AsSpan(16, 16));
+        Ticket.CopyTo(bytes, 32);
+        return bytes;
+    }
+
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.ProtocolViolation"/> where it is no hello, <see cref="MigrationErrorReason.VersionMismatch"/>
+    /// where it is one of another version.
+    /// </exception>
+    public static Hello Parse(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length != SizeBytes || !bytes[..8].SequenceEqual(Magic))
+        {
+            throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The peer does not speak the migration protocol.");
+        }
+
+        ushort version = BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..]);
+        if (version != CurrentVersion)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.VersionMismatch, $"The peer speaks protocol version {version}, this host version {CurrentVersion}.",
+                "Install the same version of VmMigration on both hosts.");
+        }
+
+        var role = (ConnectionRole)BinaryPrimitives.ReadUInt16LittleEndian(bytes[10..]);
+        ushort channel = BinaryPrimitives.ReadUInt16LittleEndian(bytes[12..]);
+        bool zeros = bytes[14..16].IndexOfAnyExcept((byte)0) < 0 && bytes[64..].IndexOfAnyExcept((byte)0) < 0;
+        if (role == ConnectionRole.Invalid || !Enum.IsDefined(role) || !zeros)
+        {
+            throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"The peer's hello has an unknown role {(ushort)role}.");
+        }
+
+        return new(version, role, channel, new Guid(bytes[16..32]), bytes[32..64].ToArray());
+    }
+}

@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Serilog;
+
+namespace VmMigration.Engine.Protocol;
+
+/// <summary>
+/// Accepts the connections of migrations that arrive on a host. A connection that does not present a known migration's ticket within
+/// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most 72 bytes and a thread for that time.
+/// </summary>
+internal sealed class MigrationListener : IAsyncDisposable
+{
+    private const int MaxHandshakes = 32;
+
+    private static readonly TimeSpan handshakeLimit = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<Guid, IIncomingMigration> migrations = new();
+    private readonly ConcurrentDictionary<Socket, byte> open = new();
+    private readonly SemaphoreSlim handshakes = new(MaxHandshakes, MaxHandshakes);
+    private readonly CancellationTokenSource closing = new();
+    private readonly Socket listening;
+    private readonly string hostName;
+    private readonly ILogger log;
+    private readonly Task accepting;
+
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the endpoint cannot be listened on.</exception>
+    public MigrationListener(IPEndPoint endpoint, string hostName, ILogger log)
+    {
+        this.hostName = hostName;
+        this.log = log;
+        listening = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            listening.Bind(endpoint);
+            listening.Listen(128);
+        }
+        catch (SocketException error)
+        {
+            listening.Dispose();
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument, $"Host '{hostName}' cannot listen on {endpoint}: {error.Message}",
+                "Choose an address of this machine and a free port.", error);
+        }
+
+        Endpoint = (IPEndPoint)listening.LocalEndPoint!;
+        accepting = AcceptAsync();
+    }
+
+    /// <summary>The address and port it listens on.</summary>
+    public IPEndPoint Endpoint { get; }
+
+    /// <summary>Lets connections of this migration in.</summary>
+    public void Register(IIncomingMigration migration) => migrations[migration.MigrationId] = migration;
+
+    /// <summary>Lets no more connections of this migration in, questions for its outcome included.</summary>
+    public void Unregister(Guid migrationId) => migrations.TryRemove(migrationId, out _);
+
+    public async ValueTask DisposeAsync()
+    {
+        await closing.CancelAsync().ConfigureAwait(false);
+        listening.Dispose();
+        await accepting.ConfigureAwait(false);
+        foreach (Socket socket in open.Keys) socket.Dispose();
+
+        // Each handshake thread gives its permit back when its connection has ended.
+        for (int i = 0; i < MaxHandshakes; i++) await handshakes.WaitAsync().ConfigureAwait(false);
+        handshakes.Dispose();
+        closing.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (!closing.IsCancellationRequested)
+        {
+            Socket socket;
+            try
+            {
+                socket = await listening.AcceptAsync(closing.Token).ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException error)
+            {
+                // The peer went away between its SYN and the accept, or descriptors ran out: neither ends the service.
+                log.Warning(error, "A connection could not be accepted");
+                await Task.Delay(TimeSpan.FromMilliseconds(10), closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
+            }
+
+            socket.NoDelay = true;
+            open[socket] = 0;
+            await handshakes.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+
+            // A thread of its own: the socket stays in blocking mode, which the page path needs, and a slow peer holds up nobody.
+            new Thread(() => Serve(socket)) { IsBackground = true, Name = "migration connection" }.Start();
+        }
+    }
+
+    private void Serve(Socket socket)
+    {
+        bool permitHeld = true;
+        string peer = socket.RemoteEndPoint?.ToString() ?? "a closed socket";
+        bool handedOver = false;
+        try
+        {
+            (Hello hello, IIncomingMigration migration) = Authenticate(socket);
+            handshakes.Release();
+            permitHeld = false;
+            handedOver = HandOver(socket, hello, migration);
+        }
+        catch (MigrationException error)
+        {
+            log.Warning("Refused a connection from {Peer}: {Reason}: {Message}", peer, error.Reason, error.Message);
+            TrySendRefusal(socket, error);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            log.Warning("A connection from {Peer} broke: {Message}", peer, error.Message);
+        }
+        finally
+        {
+            if (permitHeld) handshakes.Release();
+            open.TryRemove(socket, out _);
+            if (!handedOver) socket.Dispose();
+        }
+    }
+
+    private (Hello Hello, IIncomingMigration Migration) Authenticate(Socket socket)
+    {
+        using var deadline = new CancellationTokenSource(handshakeLimit);
+        using CancellationTokenRegistration closingSocket = deadline.Token.Register(socket.Dispose);
+        byte[] bytes = new byte[Hello.SizeBytes];
+        for (int total = 0; total < bytes.Length;)
+        {
+            int count = socket.Receive(bytes.AsSpan(total));
+            if (count == 0)
+            {
+                throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"The peer hung up after {total} bytes of its hello.");
+            }
+
+            total += count;
+        }
+
+        Hello hello = Hello.Parse(bytes);
+        if (!migrations.TryGetValue(hello.MigrationId, out IIncomingMigration? migration)
+            || !CryptographicOperations.FixedTimeEquals(hello.Ticket, migration.Ticket.Span))
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TicketRefused, $"The ticket for migration {hello.MigrationId} is unknown or expired.",
+                "Start the migration again.");
+        }
+
+        return (hello, migration);
+    }
+
+    /// <summary>Returns true where somebody else owns the socket now.</summary>
+    private bool HandOver(Socket socket, Hello hello, IIncomingMigration migration)
+    {
+        if (hello.Role == ConnectionRole.Outcome)
+        {
+            socket.Send(Encode(FrameType.Outcome, JsonSerializer.SerializeToUtf8Bytes(
+                new OutcomeMessage(migration.Outcome), ControlMessages.Default.OutcomeMessage)));
+            return false;
+        }
+
+        if (!migration.TryClaim(hello.Role, hello.Channel))
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TicketRefused, $"Migration {hello.MigrationId} expects no {hello.Role} connection {hello.Channel} now.");
+        }
+
+        socket.Send(Encode(FrameType.Welcome, JsonSerializer.SerializeToUtf8Bytes(
+            new WelcomeMessage(hostName), ControlMessages.Default.WelcomeMessage)));
+        if (hello.Role == ConnectionRole.Control)
+        {
+            migration.AttachControl(new ControlConnection(socket));
+            return true;
+        }
+
+        migration.ReceivePages(new DataConnection(socket), hello.Channel);
+        return false;
+    }
+
+    private static byte[] Encode(FrameType type, byte[] payload)
+    {
+        byte[] frame = new byte[FrameHeader.SizeBytes + payload.Length];
+        new FrameHeader(type, payload.Length).Write(frame);
+        payload.CopyTo(frame, FrameHeader.SizeBytes);
+        return frame;
+    }
+
+    private void TrySendRefusal(Socket socket, MigrationException error)
+    {
+        try
+        {
+            socket.Send(Encode(FrameType.Refused, JsonSerializer.SerializeToUtf8Bytes(
+                new FailureMessage(error.Reason, error.Message, error.RecommendedAction), ControlMessages.Default.FailureMessage)));
+        }
+        catch (Exception sending) when (sending is SocketException or ObjectDisposedException)
+        {
+            log.Debug("The peer did not wait for its refusal: {Message}", sending.Message);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+namespace VmMigration.Engine.Protocol;
+
+/// <summary>How a migration ended, as its destination's journal says.</summary>
+internal enum MigrationOutcome
+{
+    Invalid = 0,
+
+    /// <summary>The destination is still deciding.</summary>
+    Pending = 1,
+
+    /// <summary>The destination owns the VM; the source must not run it.</summary>
+    DestinationOwns = 2,
+
+    /// <summary>The destination never ran the VM and never will; the source owns it.</summary>
+    SourceOwns = 3,
+}
