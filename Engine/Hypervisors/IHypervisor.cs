@@ -14,7 +14,7 @@ public interface IHypervisor
 
     /// <summary>
     /// Makes a VM that waits for memory and device state in state <see cref="VmState.Incoming"/>. <paramref name="contents"/> says
-    /// which kind of state will be loaded.
+    /// which kind of state will be loaded. Its memory reads as zeros.
     /// </summary>
     Task<IVirtualMachine> PrepareIncomingAsync(
         VmSpecification specification, StateContents contents, CancellationToken cancellationToken);

@@ -23,6 +23,12 @@ public interface IVirtualMachine : IAsyncDisposable
     /// <summary>Completes when the VM is gone, whoever ended it; its result says how. Never faults.</summary>
     Task<string> Exited { get; }
 
+    /// <summary>
+    /// When the vCPUs last stopped, as a <see cref="System.Diagnostics.Stopwatch"/> timestamp (for QEMU: when its STOP event arrived); 0
+    /// where they never did. Also set where the hypervisor pauses the VM by itself at the end of its own migration.
+    /// </summary>
+    long LastPausedAt { get; }
+
     /// <summary>Asks the VM what it is doing.</summary>
     Task<VmState> GetStateAsync(CancellationToken cancellationToken);
 

@@ -1,0 +1,65 @@
+using System.IO.Hashing;
+
+namespace VmMigration.Engine.Memory;
+
+/// <summary>
+/// One XXH128 over all of a paused VM's memory: each MiB is hashed by itself, in parallel, and the digest is the hash of those hashes in
+/// order. Holes count as zeros and are not read, so that equal contents give equal digests however sparse their backing is.
+/// </summary>
+internal static class MemoryDigest
+{
+    private const int BlockBytes = 1 << 20;
+    private const int HashBytes = 16;
+
+    private static readonly byte[] zeroHash = XxHash128.Hash(new byte[BlockBytes]);
+
+    /// <returns>The digest as 32 hexadecimal digits.</returns>
+    /// <exception cref="MigrationException">Where a page cannot be read.</exception>
+    public static Task<string> ComputeAsync(GuestMemory memory, CancellationToken cancellationToken) =>
+        Task.Run(() => Compute(memory, cancellationToken), cancellationToken);
+
+    private static string Compute(GuestMemory memory, CancellationToken cancellationToken)
+    {
+        int blockCount = checked((int)((memory.SizeBytes + BlockBytes - 1) / BlockBytes));
+        byte[] hashes = new byte[blockCount * HashBytes];
+        PageSet blocks = FindBlocksWithData(memory, blockCount);
+        var options = new ParallelOptions { CancellationToken = cancellationToken };
+        Parallel.For(
+            0, blockCount, options,
+            () => GC.AllocateUninitializedArray<byte>(BlockBytes),
+            (block, _, buffer) =>
+            {
+                Span<byte> hash = hashes.AsSpan(block * HashBytes, HashBytes);
+                Span<byte> bytes = buffer.AsSpan(0, (int)Math.Min(BlockBytes, memory.SizeBytes - ((long)block * BlockBytes)));
+                if (!blocks.Contains(block) && bytes.Length == BlockBytes) zeroHash.CopyTo(hash);
+                else HashBlock(memory, (long)block * BlockBytes, bytes, hash);
+                return buffer;
+            },
+            _ => { });
+        return Convert.ToHexStringLower(XxHash128.Hash(hashes));
+    }
+
+    private static PageSet FindBlocksWithData(GuestMemory memory, int blockCount)
+    {
+        var blocks = new PageSet(blockCount);
+        for (long offset = 0; memory.TryFindData(offset, out long start, out long end); offset = end)
+        {
+            long first = start / BlockBytes;
+            blocks.AddRange(first, ((end - 1) / BlockBytes) - first + 1);
+        }
+
+        return blocks;
+    }
+
+    private static void HashBlock(GuestMemory memory, long offset, Span<byte> buffer, Span<byte> hash)
+    {
+        int count = memory.TryRead(offset, buffer);
+        if (count < buffer.Length)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.HypervisorFailed, $"The guest's page at RAM offset 0x{offset + count:x} cannot be read: a memory error.");
+        }
+
+        XxHash128.Hash(buffer, hash);
+    }
+}

@@ -1,0 +1,94 @@
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// Receives the pages of one data connection straight into guest memory, and populates page tables as they arrive. The VM's memory
+/// reads as zeros before.
+/// </summary>
+/// <remarks>Used by one thread. Nothing is allocated per page.</remarks>
+internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? populator)
+{
+    private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
+
+    private readonly byte[] head = GC.AllocateUninitializedArray<byte>(PageFrame.MaxHeadBytes, pinned: true);
+    private readonly PageRun[] runs = new PageRun[PageFrame.MaxPages];
+
+    // Pages this connection wrote: only those need zeros when a page becomes zero, and only the others need a place in the page tables.
+    private readonly PageSet written = new(memory.PageCount);
+
+    /// <summary>Receives until the peer closes the connection in order.</summary>
+    /// <exception cref="MigrationException">The connection broke, the peer broke the protocol, or the backing store is full.</exception>
+    public void Run(DataConnection connection)
+    {
+        Span<byte> bytes = head.AsSpan(0, FrameHeader.SizeBytes);
+        while (connection.TryReceive(bytes))
+        {
+            FrameHeader header = FrameHeader.Read(bytes, PageFrame.MaxPayloadBytes);
+            switch (header.Type)
+            {
+                case FrameType.Pages:
+                    ReceivePages(connection, header.PayloadBytes);
+                    break;
+                case FrameType.Flush when header.PayloadBytes == sizeof(ulong):
+                    AnswerFlush(connection);
+                    break;
+                default:
+                    throw new MigrationException(
+                        MigrationErrorReason.ProtocolViolation, $"A {header.Type} frame of {header.PayloadBytes} bytes came on a data connection.");
+            }
+        }
+    }
+
+    private void ReceivePages(DataConnection connection, int payloadBytes)
+    {
+        Span<byte> prologue = head.AsSpan(0, PageFrame.PrologueBytes);
+        if (payloadBytes < prologue.Length)
+        {
+            throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"A page frame of {payloadBytes} bytes is too short.");
+        }
+
+        connection.Receive(prologue);
+        (long basePage, int runCount) = PageFrame.ReadPrologue(prologue, payloadBytes, memory.PageCount);
+        Span<byte> table = head.AsSpan(0, runCount * PageFrame.RunBytes);
+        connection.Receive(table);
+        Span<PageRun> frameRuns = runs.AsSpan(0, runCount);
+        PageFrame.ReadRuns(table, basePage, payloadBytes, memory.PageCount, frameRuns);
+        foreach (PageRun run in frameRuns)
+        {
+            if (run.Kind == PageRunKind.Data) ReceiveData(connection, run);
+            else ClearPages(run);
+        }
+    }
+
+    private void ReceiveData(DataConnection connection, PageRun run)
+    {
+        long offset = run.FirstPage << GuestMemory.PageShift;
+        int lengthBytes = run.PageCount << GuestMemory.PageShift;
+        connection.Receive(memory.ReceiveWindow(offset, lengthBytes));
+        if (populator is not null && !IsWritten(run)) populator.Populate(offset, lengthBytes);
+        written.AddRange(run.FirstPage, run.PageCount);
+    }
+
+    private bool IsWritten(PageRun run) =>
+        written.TryFindRun(run.FirstPage, run.FirstPage + 1, out _, out _)
+        && written.TryFindRun(run.FirstPage, run.FirstPage + run.PageCount, out _, out long count) && count == run.PageCount;
+
+    private void ClearPages(PageRun run)
+    {
+        long end = run.FirstPage + run.PageCount;
+        for (long next = run.FirstPage; written.TryFindRun(next, end, out long first, out long count); next = first + count)
+        {
+            for (long page = first; page < first + count; page++) memory.Write(page << GuestMemory.PageShift, zeroPage);
+        }
+    }
+
+    private void AnswerFlush(DataConnection connection)
+    {
+        Span<byte> frame = stackalloc byte[FrameHeader.SizeBytes + sizeof(ulong)];
+        connection.Receive(frame[FrameHeader.SizeBytes..]);
+        new FrameHeader(FrameType.Flushed, sizeof(ulong)).Write(frame);
+        connection.Send(frame);
+    }
+}

@@ -1,0 +1,33 @@
+using VmMigration.Engine.Memory;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>Sends sets of pages over all data connections at once, one thread each.</summary>
+internal sealed class PageTransfer(SourceLink link, GuestMemory memory, BandwidthLimit limit, TransferCounters counters)
+{
+    private readonly PageSender[] senders =
+    [
+        .. link.Data.Select((connection, channel) => new PageSender(memory, connection, channel, link.Data.Count, limit, counters)),
+    ];
+
+    /// <summary>Sends a set; with <paramref name="flush"/> the destination has all of it in place when the task ends.</summary>
+    public async Task SendAsync(PageSet pages, bool flush, CancellationToken cancellationToken)
+    {
+        // A blocked send ends when its connection is closed; a cancelled migration needs the connections no more.
+        using CancellationTokenRegistration closing = cancellationToken.Register(link.CloseData);
+        try
+        {
+            await Task.WhenAll(senders.Select(sender => Task.Factory.StartNew(
+                () =>
+                {
+                    sender.SendPass(pages, cancellationToken);
+                    if (flush) sender.Flush();
+                },
+                cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default))).ConfigureAwait(false);
+        }
+        catch (MigrationException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+    }
+}

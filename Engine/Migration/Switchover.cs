@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// The part of a migration in which the VM is paused: last pages, device state, optional comparison of memory, load. It ends when the
+/// destination is ready to take the VM over; the commit follows in <see cref="SourceMigration"/>.
+/// </summary>
+internal sealed class Switchover(IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory)
+{
+    /// <summary>What the time went to, as far as it has come.</summary>
+    public DowntimeBreakdown Parts { get; private set; } = new();
+
+    /// <summary>Whether both sides' memory was compared and equal.</summary>
+    public bool MemoryVerified { get; private set; }
+
+    /// <summary>When the vCPUs were told to stop, as a <see cref="Stopwatch"/> timestamp.</summary>
+    public long StoppedAt { get; private set; }
+
+    /// <summary>Switches over a VM whose memory the engine moves.</summary>
+    public async Task RunAsync(Precopy precopy, WriteTrace trace, PageSet remaining, CancellationToken cancellationToken)
+    {
+        StoppedAt = Stopwatch.GetTimestamp();
+        await vm.PauseAsync(cancellationToken).ConfigureAwait(false);
+        Parts = Parts with { Stop = Stopwatch.GetElapsedTime(StoppedAt) };
+
+        // Memory stands still from here on: the last pages, the device state and the digest need not wait for each other.
+        Task<TimeSpan> state = SendStateAsync(StateContents.Devices, cancellationToken);
+        Task<string>? digest = verifyMemory ? MemoryDigest.ComputeAsync(vm.Memory, cancellationToken) : null;
+        try
+        {
+            long start = Stopwatch.GetTimestamp();
+            trace.CollectAndRearm(remaining);
+            await precopy.SendPassAsync(remaining, paused: true, cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(start) };
+            if (digest is not null) await VerifyAsync(digest, cancellationToken).ConfigureAwait(false);
+            await link.SendAsync(FrameType.Load, default, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Whatever failed, nothing may go on reading the VM's memory or state behind the rollback.
+            if (digest is not null) await ((Task)digest).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)state).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        Parts = Parts with { DeviceState = await state.ConfigureAwait(false) };
+        await AwaitReadyAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Moves a VM by its hypervisor's own migration, which pauses it when it is nearly done.</summary>
+    public async Task RunHypervisorMigrationAsync(CancellationToken cancellationToken)
+    {
+        await link.SendAsync(FrameType.Load, default, cancellationToken).ConfigureAwait(false);
+        await SendStateAsync(StateContents.DevicesAndMemory, cancellationToken).ConfigureAwait(false);
+        StoppedAt = vm.LastPausedAt;
+        Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(StoppedAt) };
+        await AwaitReadyAsync(cancellationToken).ConfigureAwait(false);
+        if (verifyMemory)
+        {
+            await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, cancellationToken), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<TimeSpan> SendStateAsync(StateContents contents, CancellationToken cancellationToken)
+    {
+        var watch = Stopwatch.StartNew();
+        var stream = new StateFrameStream(link, limit, counters);
+        await using (stream.ConfigureAwait(false))
+        {
+            await vm.SaveStateAsync(stream, contents, cancellationToken).ConfigureAwait(false);
+        }
+
+        await link.SendAsync(FrameType.StateEnd, default, cancellationToken).ConfigureAwait(false);
+        return watch.Elapsed;
+    }
+
+    private async Task VerifyAsync(Task<string> digest, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        await link.SendAsync(
+            FrameType.Verify, new(await digest.ConfigureAwait(false)), ControlMessages.Default.VerifyMessage, cancellationToken)
+            .ConfigureAwait(false);
+        await link.ExpectAsync(FrameType.Verified, cancellationToken).ConfigureAwait(false);
+        MemoryVerified = true;
+        Parts = Parts with { Verify = Stopwatch.GetElapsedTime(start) };
+    }
+
+    private async Task AwaitReadyAsync(CancellationToken cancellationToken)
+    {
+        ControlFrame frame = await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
+        Parts = Parts with { Load = frame.Read(ControlMessages.Default.ReadyMessage).LoadTime };
+    }
+}
