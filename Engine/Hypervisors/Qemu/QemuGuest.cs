@@ -3,7 +3,10 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// <summary>How QEMU is to build a guest.</summary>
 public sealed record QemuGuest
 {
-    /// <summary>Machine type, as in <c>-machine</c>.</summary>
+    /// <summary>
+    /// Machine type with its properties, as in <c>-machine</c>. A running VM's holds the version too (<c>pc-q35-7.2</c> for <c>q35</c>),
+    /// because a destination with another version of QEMU must build the same machine.
+    /// </summary>
     public string MachineType { get; init; } = "q35";
 
     /// <summary>What executes the guest's instructions; <see cref="QemuAccelerator.Auto"/> takes KVM where it really runs.</summary>
@@ -24,6 +27,17 @@ public sealed record QemuGuest
     /// <summary>The network card's connection.</summary>
     public QemuNetwork Network { get; init; } = QemuNetwork.None;
 
-    /// <summary>Further QEMU arguments, passed on as they are.</summary>
+    /// <summary>Whether the guest has a first serial port; what it prints goes to the VM's serial log.</summary>
+    public bool SerialConsole { get; init; } = true;
+
+    /// <summary>
+    /// Whether QEMU adds the machine's default devices (graphics, network card, optical drive). Off, as with <c>-nodefaults</c>; on for
+    /// an adopted VM that was started without that option.
+    /// </summary>
+    public bool DefaultDevices { get; init; }
+
+    /// <summary>
+    /// Further QEMU arguments, passed on as they are. One of <c>-cpu -smp -m -accel -vga</c> takes the place of the engine's own.
+    /// </summary>
     public IReadOnlyList<string> ExtraArguments { get; init; } = [];
 }
