@@ -1,0 +1,60 @@
+namespace VmMigration.Engine.Runbooks.Reading;
+
+/// <summary>Reads a map with a fixed set of keys, and reports every key that is not of that set.</summary>
+internal sealed class MapReader
+{
+    private readonly DiagnosticBag _diagnostics;
+    private readonly Dictionary<string, YamlNode> _values = [];
+    private readonly string _what;
+
+    /// <param name="map">The map.</param>
+    /// <param name="what">What the map is, as messages call it, for example <c>a step</c>.</param>
+    /// <param name="known">The keys it may have.</param>
+    /// <param name="later">Keys of a later version: known by name, and refused.</param>
+    /// <param name="diagnostics">Takes what is wrong.</param>
+    public MapReader(YamlMap map, string what, IReadOnlyCollection<string> known, IReadOnlyCollection<string> later, DiagnosticBag diagnostics)
+    {
+        Location = map.Location;
+        _diagnostics = diagnostics;
+        _what = what;
+        foreach ((YamlScalar key, YamlNode value) in map.Entries)
+        {
+            if (known.Contains(key.Text))
+            {
+                _values.Add(key.Text, value);
+            }
+            else if (later.Contains(key.Text))
+            {
+                diagnostics.Add(key.Location, "NotSupported", $"'{key.Text}' is not supported by this version.",
+                    $"Remove it; it would not be obeyed. Supported in {what}: {string.Join(", ", known)}.");
+            }
+            else
+            {
+                diagnostics.Add(key.Location, "UnknownKey", $"'{Shown.Text(key.Text)}' is no key of {what}.", NearestName.Hint(key.Text, known));
+            }
+        }
+    }
+
+    /// <summary>Where the map begins.</summary>
+    public SourceLocation Location { get; }
+
+    /// <summary>Takes a value; null where the key is not there.</summary>
+    public YamlNode? Find(string key) => _values.GetValueOrDefault(key);
+
+    /// <summary>Takes a text that may be missing; null also where it is something else, with a diagnostic.</summary>
+    public YamlScalar? FindText(string key, string example)
+    {
+        if (Find(key) is not { } node) return null;
+        if (node is YamlScalar { IsNull: false } text) return text;
+        _diagnostics.Add(node.Location, "WrongType", $"'{key}' of {_what} must be a text.", $"Write for example '{key}: {example}'.");
+        return null;
+    }
+
+    /// <summary>Takes a text that must be there; null with a diagnostic where it is not.</summary>
+    public YamlScalar? RequireText(string key, string example)
+    {
+        if (_values.ContainsKey(key)) return FindText(key, example);
+        _diagnostics.Add(Location, "MissingKey", $"'{key}' is missing in {_what}.", $"Add for example '{key}: {example}'.");
+        return null;
+    }
+}
