@@ -1,0 +1,41 @@
+namespace VmMigration.Engine.Hypervisors.Embedded;
+
+/// <summary>Writes random words; nine of ten writes go to the first tenth of its share.</summary>
+internal sealed unsafe class HotSetWriter : GuestProgram
+{
+    private const int HotTenths = 9;
+
+    /// <inheritdoc/>
+    public override GuestProgramKind Kind => GuestProgramKind.HotSetWriter;
+
+    /// <inheritdoc/>
+    public override void Run<TMark>(ref VcpuRegisters registers, in GuestShare share, TMark mark, long steps)
+    {
+        ulong* words = share.Words;
+        ulong hotWords = (ulong)share.WordCount / 10;
+        ulong coldWords = (ulong)share.WordCount - hotWords;
+        long offset = share.OffsetBytes;
+        ulong state = registers.RandomState;
+        for (long left = steps; left > 0; left--)
+        {
+            state += RandomIncrement;
+            ulong random = Mix(state);
+
+            // One draw serves twice: its first decimal digit says where to, the fraction after it which word there.
+            ulong digit = Math.BigMul(random, 10UL, out ulong fraction);
+            bool hot = digit < HotTenths;
+            ulong word = Math.BigMul(fraction, hot ? hotWords : coldWords, out _) + (hot ? 0 : hotWords);
+
+            // SAFETY: the upper half of fraction × count is below count, so the word lies inside the share.
+            words[word] = random;
+            mark.Mark(offset + ((long)word * sizeof(ulong)));
+        }
+
+        registers.RandomState = state;
+        registers.Steps += steps;
+    }
+
+    /// <inheritdoc/>
+    public override VcpuRegisters RegistersAfter(in VcpuRegisters initial, in GuestShare share, long steps) =>
+        initial with { Steps = steps, RandomState = initial.RandomState + ((ulong)steps * RandomIncrement) };
+}
