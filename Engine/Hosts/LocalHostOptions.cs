@@ -22,4 +22,7 @@ public sealed record LocalHostOptions
 
     /// <summary>Port to accept migrations on; 0 takes a free one.</summary>
     public int ListenPort { get; init; }
+
+    /// <summary>How long a guest may take to follow a request to shut down.</summary>
+    public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

@@ -20,6 +20,9 @@ public sealed record VmDescription
     /// <summary>What the engine can do with it; null while it is stopped.</summary>
     public VmCapabilities? Capabilities { get; init; }
 
+    /// <summary>Why it is <see cref="VmState.Failed"/>, or why this host may not run it; null where neither is so.</summary>
+    public string? FailureMessage { get; init; }
+
     /// <summary>Id of the migration that is moving it; null where none is.</summary>
     public Guid? MigrationId { get; init; }
 }

@@ -1,0 +1,204 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.Data.Sqlite;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// What a host must not forget: its VMs, and how far its migrations were decided. Every write is on disk when the call returns. Writes take
+/// one fdatasync(2) and run on the caller's thread; a write that has begun is not cancelled.
+/// </summary>
+internal sealed class HostJournal : IMigrationJournal, IDisposable
+{
+    private const int KeptMigrations = 1000;
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        Converters = { new JsonStringEnumConverter() },
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    private readonly JournalDatabase database;
+
+    private HostJournal(JournalDatabase database) => this.database = database;
+
+    /// <summary>Opens <c>journal.db</c> in the host's directory and forgets all but the last 1,000 ended migrations.</summary>
+    public static HostJournal Open(HostDirectory directory)
+    {
+        var journal = new HostJournal(JournalDatabase.Open(Path.Combine(directory.Path, "journal.db")));
+        try
+        {
+            journal.ForgetOldMigrations();
+            // The WAL is empty after this and its blocks stay allocated, so that later commits overwrite it in place.
+            journal.database.Checkpoint();
+            return journal;
+        }
+        catch
+        {
+            journal.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Records a VM in place of what was known of the same id.</summary>
+    public void SaveVm(JournaledVm vm) => database.Commit("save a VM", () => database.Prepared(
+        "INSERT OR REPLACE INTO vms (id, specification, instance, ownership, registered, meant_to_run) VALUES (@0, @1, @2, @3, @4, @5)",
+        Key(vm.Specification.Id), ToJson(vm.Specification), ToJson(vm.Instance), (int)vm.Ownership, vm.Registered, vm.MeantToRun)
+        .ExecuteNonQuery());
+
+    /// <summary>Forgets a VM; does nothing where it is not known.</summary>
+    public void DeleteVm(Guid vmId) =>
+        database.Commit("delete a VM", () => database.Prepared("DELETE FROM vms WHERE id = @0", Key(vmId)).ExecuteNonQuery());
+
+    /// <summary>Finds a VM; null where it is not known.</summary>
+    public JournaledVm? FindVm(Guid vmId) => database.Run("read a VM", () =>
+    {
+        using SqliteDataReader row = database.Prepared(
+            "SELECT specification, instance, ownership, registered, meant_to_run FROM vms WHERE id = @0", Key(vmId)).ExecuteReader();
+        return row.Read() ? ReadVm(row) : null;
+    });
+
+    /// <summary>All VMs.</summary>
+    public IReadOnlyList<JournaledVm> ReadVms() => database.Run("read the VMs", () =>
+    {
+        List<JournaledVm> vms = [];
+        using SqliteDataReader row = database.Prepared(
+            "SELECT specification, instance, ownership, registered, meant_to_run FROM vms").ExecuteReader();
+        while (row.Read()) vms.Add(ReadVm(row));
+        return vms;
+    });
+
+    /// <inheritdoc/>
+    /// <remarks>The VM's <see cref="VmOwnership"/> changes in the same transaction.</remarks>
+    public ValueTask RecordAsync(MigrationJournalEntry entry, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        database.Commit("record a migration", () => Record(entry));
+        // Outside the downtime a checkpoint is welcome: it keeps the WAL short.
+        if (MigrationJournalRules.HasEnded(entry.State)) database.Checkpoint();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<MigrationJournalEntry?> FindAsync(Guid migrationId, MigrationRole role, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return ValueTask.FromResult(FindMigration(migrationId, role)?.Entry);
+    }
+
+    /// <summary>Finds all that is known of a migration; null where it is not known in that role.</summary>
+    public JournaledMigration? FindMigration(Guid migrationId, MigrationRole role) => database.Run("read a migration", () =>
+    {
+        using SqliteDataReader row = database.Prepared(
+            "SELECT id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash FROM migrations"
+            + " WHERE id = @0 AND role = @1", Key(migrationId), (int)role).ExecuteReader();
+        return row.Read() ? ReadMigration(row) : null;
+    });
+
+    /// <summary>All migrations in that role, the oldest first.</summary>
+    public IReadOnlyList<JournaledMigration> ReadMigrations(MigrationRole role) => database.Run("read the migrations", () =>
+    {
+        List<JournaledMigration> migrations = [];
+        using SqliteDataReader row = database.Prepared(
+            "SELECT id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash FROM migrations"
+            + " WHERE role = @0 ORDER BY started_at", (int)role).ExecuteReader();
+        while (row.Read()) migrations.Add(ReadMigration(row));
+        return migrations;
+    });
+
+    /// <summary>Keeps the source's last status with its migration, which must have been recorded.</summary>
+    public void SaveStatus(MigrationStatus status) => Update(status.Id, MigrationRole.Source, "save a status", () => database.Prepared(
+        "UPDATE migrations SET status = @2 WHERE id = @0 AND role = @1",
+        Key(status.Id), (int)MigrationRole.Source, ToJson(status)).ExecuteNonQuery());
+
+    /// <summary>Keeps what the destination offered with its migration, which must have been recorded.</summary>
+    /// <param name="migrationId">Id of the migration.</param>
+    /// <param name="address">Address and port the source was told.</param>
+    /// <param name="ticketHash">SHA-256 of the ticket.</param>
+    public void SaveOffer(Guid migrationId, string address, byte[] ticketHash) =>
+        Update(migrationId, MigrationRole.Destination, "save an offer", () => database.Prepared(
+            "UPDATE migrations SET address = @2, ticket_hash = @3 WHERE id = @0 AND role = @1",
+            Key(migrationId), (int)MigrationRole.Destination, address, ticketHash).ExecuteNonQuery());
+
+    /// <inheritdoc/>
+    public void Dispose() => database.Dispose();
+
+    private void Record(MigrationJournalEntry entry)
+    {
+        MigrationJournalState? last = ReadState(entry.MigrationId, entry.Role);
+        if (!MigrationJournalRules.Allows(entry.Role, last, entry.State))
+        {
+            throw new MigrationException(MigrationErrorReason.InvalidState,
+                $"Migration {entry.MigrationId} cannot become {entry.State} at its {entry.Role}: it is {last?.ToString() ?? "not known"}.");
+        }
+
+        database.Prepared(
+            "INSERT INTO migrations (id, role, vm_id, peer_host, state, recorded_at, started_at) VALUES (@0, @1, @2, @3, @4, @5, @5)"
+            + " ON CONFLICT (id, role) DO UPDATE SET state = excluded.state, recorded_at = excluded.recorded_at",
+            Key(entry.MigrationId), (int)entry.Role, Key(entry.VmId), entry.PeerHostName, (int)entry.State, ToText(entry.At))
+            .ExecuteNonQuery();
+        if (OwnershipAfter(entry) is { } ownership)
+        {
+            database.Prepared("UPDATE vms SET ownership = @1 WHERE id = @0", Key(entry.VmId), (int)ownership).ExecuteNonQuery();
+        }
+    }
+
+    private static VmOwnership? OwnershipAfter(MigrationJournalEntry entry) => (entry.Role, entry.State) switch
+    {
+        (MigrationRole.Source, MigrationJournalState.Granted or MigrationJournalState.Completed) => VmOwnership.GivenAway,
+        (MigrationRole.Source, MigrationJournalState.RolledBack) => VmOwnership.Owned,
+        (MigrationRole.Destination, MigrationJournalState.Owner) => VmOwnership.Owned,
+        (_, MigrationJournalState.Undecided) => VmOwnership.Undecided,
+        _ => null,
+    };
+
+    private MigrationJournalState? ReadState(Guid migrationId, MigrationRole role) =>
+        database.Prepared("SELECT state FROM migrations WHERE id = @0 AND role = @1", Key(migrationId), (int)role).ExecuteScalar()
+            is long state ? (MigrationJournalState)state : null;
+
+    private void Update(Guid migrationId, MigrationRole role, string operation, Func<int> update) => database.Commit(operation, () =>
+    {
+        if (update() == 0)
+        {
+            throw new MigrationException(MigrationErrorReason.MigrationNotFound, $"Migration {migrationId} is not in the journal as {role}.");
+        }
+    });
+
+    private void ForgetOldMigrations() => database.Commit("forget old migrations", () => database.Prepared(
+        "DELETE FROM migrations WHERE state IN (@0, @1) AND (id, role) NOT IN"
+        + " (SELECT id, role FROM migrations ORDER BY started_at DESC LIMIT @2)",
+        (int)MigrationJournalState.Completed, (int)MigrationJournalState.RolledBack, KeptMigrations).ExecuteNonQuery());
+
+    private static JournaledVm ReadVm(SqliteDataReader row) => new()
+    {
+        Specification = FromJson<VmSpecification>(row.GetString(0)),
+        Instance = row.IsDBNull(1) ? null : FromJson<VmInstance>(row.GetString(1)),
+        Ownership = (VmOwnership)row.GetInt32(2),
+        Registered = row.GetBoolean(3),
+        MeantToRun = row.GetBoolean(4),
+    };
+
+    private static JournaledMigration ReadMigration(SqliteDataReader row) => new(
+        new(Guid.Parse(row.GetString(0)), (MigrationRole)row.GetInt32(1), Guid.Parse(row.GetString(2)), row.GetString(3),
+            (MigrationJournalState)row.GetInt32(4), FromText(row.GetString(5))),
+        FromText(row.GetString(6)),
+        row.IsDBNull(7) ? null : FromJson<MigrationStatus>(row.GetString(7)),
+        row.IsDBNull(8) ? null : row.GetString(8),
+        row.IsDBNull(9) ? null : row.GetFieldValue<byte[]>(9));
+
+    private static string Key(Guid id) => id.ToString("D");
+
+    private static string ToText(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+
+    private static DateTimeOffset FromText(string text) =>
+        DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
+
+    private static string? ToJson<T>(T? value) where T : class => value is null ? null : JsonSerializer.Serialize(value, Json);
+
+    private static T FromJson<T>(string text) where T : class =>
+        JsonSerializer.Deserialize<T>(text, Json)
+        ?? throw new MigrationException(MigrationErrorReason.SystemCallFailed, $"The journal holds no {typeof(T).Name} where one belongs.");
+}

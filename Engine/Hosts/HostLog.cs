@@ -1,0 +1,36 @@
+using Serilog;
+using Serilog.Formatting.Compact;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// The log of one host: compact JSON, one event a line, in files of limited size; nothing goes to the console. Each host has a logger of its
+/// own, so that several hosts in one process do not mix.
+/// </summary>
+internal sealed class HostLog : IDisposable
+{
+    private const long FileSizeLimitBytes = 8 << 20;
+    private const int RetainedFileCount = 5;
+
+    private readonly Serilog.Core.Logger logger;
+
+    private HostLog(Serilog.Core.Logger logger) => this.logger = logger;
+
+    /// <summary>Writes to this host's files; every event carries the property <c>Host</c>.</summary>
+    public ILogger Logger => logger;
+
+    /// <summary>Opens <c>logs/host.clef</c> in the host's directory; a full file is followed by <c>host_001.clef</c> and so on.</summary>
+    public static HostLog Open(string hostName, HostDirectory directory) => new(new LoggerConfiguration()
+        .MinimumLevel.Debug()
+        .Enrich.WithProperty("Host", hostName)
+        .WriteTo.File(
+            new CompactJsonFormatter(),
+            Path.Combine(directory.Path, "logs", "host.clef"),
+            fileSizeLimitBytes: FileSizeLimitBytes,
+            rollOnFileSizeLimit: true,
+            retainedFileCountLimit: RetainedFileCount)
+        .CreateLogger());
+
+    /// <summary>Writes out what is pending and closes the file.</summary>
+    public void Dispose() => logger.Dispose();
+}

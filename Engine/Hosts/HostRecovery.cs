@@ -1,0 +1,181 @@
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// What a host does with its journal when it is opened: decides the migrations that the end of the last engine cut short, finds the VMs that
+/// still run, and removes what is left of those that do not.
+/// </summary>
+internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisors, HostJournal journal, TimeProvider clock, ILogger log)
+{
+    private readonly HashSet<Guid> interrupted = [];
+    private readonly Dictionary<Guid, string> undecided = [];
+
+    /// <summary>Runs the recovery; afterwards the registry holds the VMs of the journal.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Source))
+        {
+            await DecideAsync(migration, StateOfSource(migration.Entry.State), cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Destination))
+        {
+            await DecideAsync(migration, StateOfDestination(migration.Entry.State), cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (JournaledVm vm in journal.ReadVms()) await RecoverAsync(vm, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static MigrationJournalState StateOfSource(MigrationJournalState last) => last switch
+    {
+        // Nothing was given away: the VM is still here.
+        MigrationJournalState.Started => MigrationJournalState.RolledBack,
+        // The grant may have reached the destination or not.
+        MigrationJournalState.Granted => MigrationJournalState.Undecided,
+        _ => last,
+    };
+
+    private static MigrationJournalState StateOfDestination(MigrationJournalState last) => last switch
+    {
+        // No grant was recorded, so the VM never ran here and, this being on record, never will: the source may take it back.
+        MigrationJournalState.Started or MigrationJournalState.Ready => MigrationJournalState.RolledBack,
+        MigrationJournalState.Owner => MigrationJournalState.Completed,
+        _ => last,
+    };
+
+    private async Task DecideAsync(JournaledMigration migration, MigrationJournalState state, CancellationToken cancellationToken)
+    {
+        MigrationJournalEntry entry = migration.Entry;
+        if (state != entry.State)
+        {
+            await journal.RecordAsync(entry with { State = state, At = clock.GetUtcNow() }, cancellationToken).ConfigureAwait(false);
+            interrupted.Add(entry.VmId);
+            log.Warning("Migration {MigrationId}, interrupted as {Role} at {State}, is {Decision} now",
+                entry.MigrationId, entry.Role, entry.State, state);
+        }
+
+        if (state == MigrationJournalState.Undecided)
+        {
+            undecided[entry.VmId] = $"migration {entry.MigrationId} was cut short while it was handed over between this host and"
+                + $" '{entry.PeerHostName}', and either side may own it.";
+        }
+
+        if (migration.Status is { HasEnded: false } status) journal.SaveStatus(Ended(status, state, entry));
+    }
+
+    private MigrationStatus Ended(MigrationStatus status, MigrationJournalState state, MigrationJournalEntry entry) => state switch
+    {
+        MigrationJournalState.Completed => status with { State = MigrationState.Completed, EndedAt = entry.At },
+        MigrationJournalState.Undecided => status with
+        {
+            State = MigrationState.Undecided,
+            EndedAt = clock.GetUtcNow(),
+            ErrorReason = MigrationErrorReason.Undecided,
+            ErrorMessage = $"The engine of host '{status.SourceHostName}' ended after it had given the VM away and before it heard that it runs.",
+            RecommendedAction = $"See whether host '{status.DestinationHostName}' runs the VM; if so, stop and remove the copy at the source.",
+        },
+        _ => status with
+        {
+            State = MigrationState.RolledBack,
+            EndedAt = clock.GetUtcNow(),
+            ErrorReason = MigrationErrorReason.ConnectionLost,
+            ErrorMessage = $"The engine of host '{status.SourceHostName}' ended during the migration; the VM stayed there.",
+            RecommendedAction = "Start the migration again.",
+        },
+    };
+
+    private async Task RecoverAsync(JournaledVm vm, CancellationToken cancellationToken)
+    {
+        if (vm.Ownership is VmOwnership.Incoming or VmOwnership.GivenAway)
+        {
+            await DiscardAsync(vm, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var slot = new VmSlot(vm.Specification, new VmSlotState
+        {
+            Ownership = vm.Ownership,
+            Registered = vm.Registered,
+            MeantToRun = vm.MeantToRun,
+            Failure = vm.Ownership == VmOwnership.Undecided
+                ? undecided.GetValueOrDefault(vm.Specification.Id, "an interrupted migration left open who owns it.")
+                : null,
+        }, journal, log);
+        registry.Add(slot);
+        using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (vm.Instance is { ProcessId: not null } instance) await AdoptAsync(slot, instance, cancellationToken).ConfigureAwait(false);
+        // An embedded VM ended with the process it lived in, which is no failure of the VM.
+        else if (vm.Instance is not null) slot.Save(slot.Present with { MeantToRun = false });
+    }
+
+    private async Task AdoptAsync(VmSlot slot, VmInstance instance, CancellationToken cancellationToken)
+    {
+        try
+        {
+            IVirtualMachine machine = await hypervisors.For(slot.Specification)
+                .AdoptAsync(slot.Specification, instance, cancellationToken).ConfigureAwait(false);
+            slot.Attach(machine, slot.Present);
+            log.Information("Found VM {Vm} again in process {ProcessId}", slot.Name, instance.ProcessId);
+            if (interrupted.Contains(slot.Specification.Id)) await UndoSwitchoverAsync(slot, machine, cancellationToken).ConfigureAwait(false);
+        }
+        catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
+        {
+            string how = $"It ended while no engine watched it: {e.Message}";
+            if (!slot.Present.Registered) RemoveFiles(instance);
+            slot.Save(slot.Present with { Failure = slot.Present.Failure ?? how });
+            log.Warning("VM {Vm} is gone: {Message}", slot.Name, e.Message);
+        }
+        catch (MigrationException e)
+        {
+            slot.Present = slot.Present with
+            {
+                Unreached = instance,
+                Failure = slot.Present.Failure ?? $"Process {instance.ProcessId} cannot be reached: {e.Message}",
+            };
+            log.Error(e, "VM {Vm} in process {ProcessId} cannot be reached", slot.Name, instance.ProcessId);
+        }
+    }
+
+    /// <summary>Lets a VM go on that an interrupted migration had slowed down or paused.</summary>
+    private async Task UndoSwitchoverAsync(VmSlot slot, IVirtualMachine machine, CancellationToken cancellationToken)
+    {
+        if (machine.Capabilities.ThrottleRefused is null) await machine.SetVcpuShareAsync(1, cancellationToken).ConfigureAwait(false);
+        if (slot.Present.Ownership != VmOwnership.Owned || !slot.Present.MeantToRun) return;
+        if (await machine.GetStateAsync(cancellationToken).ConfigureAwait(false) != VmState.Paused) return;
+        await machine.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        log.Warning("Resumed VM {Vm}, which an interrupted migration had paused", slot.Name);
+    }
+
+    /// <summary>Ends a copy that is not to run here: one that never arrived, or one whose VM runs at the destination.</summary>
+    private async Task DiscardAsync(JournaledVm vm, CancellationToken cancellationToken)
+    {
+        if (vm.Instance is { ProcessId: not null } instance)
+        {
+            try
+            {
+                IVirtualMachine machine = await hypervisors.For(vm.Specification)
+                    .AdoptAsync(vm.Specification, instance, cancellationToken).ConfigureAwait(false);
+                await machine.DestroyAsync().ConfigureAwait(false);
+                await machine.DisposeAsync().ConfigureAwait(false);
+            }
+            catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
+            {
+                log.Debug("The copy of VM {Vm} is gone already: {Message}", vm.Specification.Name, e.Message);
+            }
+
+            RemoveFiles(instance);
+        }
+
+        journal.DeleteVm(vm.Specification.Id);
+        log.Information("Removed the copy of VM {Vm} that an interrupted migration left", vm.Specification.Name);
+    }
+
+    private static void RemoveFiles(VmInstance instance)
+    {
+        if (instance.RamFilePath is { } ram) File.Delete(ram);
+        if (instance.QmpSocketPath is { } socket) File.Delete(socket);
+    }
+}

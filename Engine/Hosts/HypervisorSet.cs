@@ -1,0 +1,37 @@
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>The hypervisors of one host, one of each kind at most.</summary>
+/// <param name="hypervisors">The hypervisors.</param>
+/// <param name="register">Adopts a VM that something else started; null where none of them can.</param>
+internal sealed class HypervisorSet(
+    IReadOnlyList<IHypervisor> hypervisors, Func<VmRegistration, CancellationToken, Task<IVirtualMachine>>? register)
+{
+    /// <summary>Finds the hypervisor a specification is for.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where the host has none of that kind.</exception>
+    public IHypervisor For(VmSpecification specification) =>
+        hypervisors.FirstOrDefault(hypervisor => hypervisor.Kind == specification.Hypervisor)
+        ?? throw new MigrationException(MigrationErrorReason.PrerequisiteMissing,
+            $"'{specification.Name}' needs the {specification.Hypervisor} hypervisor, which this host does not have.",
+            "Use a host that has it.");
+
+    /// <summary>Attaches to a VM that something else started.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where no hypervisor here can.</exception>
+    public Task<IVirtualMachine> RegisterAsync(VmRegistration registration, CancellationToken cancellationToken) => register is null
+        ? throw new MigrationException(MigrationErrorReason.PrerequisiteMissing,
+            $"This host has no hypervisor that could adopt the VM at '{registration.QmpSocketPath}'.", "Use a host that runs QEMU.")
+        : register(registration, cancellationToken);
+
+    /// <summary>Per kind: null where VMs can run, else why not and what to install.</summary>
+    public async Task<IReadOnlyDictionary<HypervisorKind, string?>> FindObstaclesAsync(CancellationToken cancellationToken)
+    {
+        Dictionary<HypervisorKind, string?> obstacles = [];
+        foreach (IHypervisor hypervisor in hypervisors)
+        {
+            obstacles[hypervisor.Kind] = await hypervisor.FindObstacleAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return obstacles;
+    }
+}

@@ -1,0 +1,190 @@
+using Microsoft.Data.Sqlite;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// The SQLite file under a host's journal: one connection, opened once, used under one lock. WAL with <c>synchronous=FULL</c> makes every
+/// commit one sequential write and one fdatasync(2); checkpoints, which sync more, happen only when <see cref="Checkpoint"/> is called, so
+/// that none falls into the downtime of a migration.
+/// </summary>
+internal sealed class JournalDatabase : IDisposable
+{
+    /// <summary>Version of the tables, kept in <c>user_version</c>.</summary>
+    public const int SchemaVersion = 1;
+
+    private const int SqliteFull = 13;
+    private const int SqliteCannotOpen = 14;
+    private const int SqliteReadOnly = 8;
+    private const int SqliteNotADatabase = 26;
+    private const int SqliteCorrupt = 11;
+
+    private const string Schema = """
+        CREATE TABLE vms (
+            id TEXT NOT NULL PRIMARY KEY,
+            specification TEXT NOT NULL,
+            instance TEXT,
+            ownership INTEGER NOT NULL,
+            registered INTEGER NOT NULL,
+            meant_to_run INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE migrations (
+            id TEXT NOT NULL,
+            role INTEGER NOT NULL,
+            vm_id TEXT NOT NULL,
+            peer_host TEXT NOT NULL,
+            state INTEGER NOT NULL,
+            started_at TEXT NOT NULL,
+            recorded_at TEXT NOT NULL,
+            status TEXT,
+            address TEXT,
+            ticket_hash BLOB,
+            PRIMARY KEY (id, role)
+        ) WITHOUT ROWID;
+        """;
+
+    private readonly Lock gate = new();
+    private readonly string path;
+    private readonly SqliteConnection connection;
+    private readonly Dictionary<string, SqliteCommand> prepared = [];
+
+    private JournalDatabase(string path, SqliteConnection connection)
+    {
+        this.path = path;
+        this.connection = connection;
+    }
+
+    /// <summary>Opens the file, or makes it with the tables of <see cref="SchemaVersion"/>.</summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.VersionMismatch"/> where a newer version made the file, and what <see cref="Run{T}"/> throws.
+    /// </exception>
+    public static JournalDatabase Open(string path)
+    {
+        var builder = new SqliteConnectionStringBuilder { DataSource = path, Pooling = false };
+        var database = new JournalDatabase(path, new SqliteConnection(builder.ConnectionString));
+        try
+        {
+            database.Run("open", () =>
+            {
+                database.connection.Open();
+                database.Configure();
+                database.Migrate();
+                return true;
+            });
+            return database;
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs <paramref name="work"/> alone; several statements belong into <see cref="Commit"/>.</summary>
+    /// <exception cref="MigrationException">With the reason the SQLite error stands for, naming the file.</exception>
+    public T Run<T>(string operation, Func<T> work)
+    {
+        lock (gate)
+        {
+            try
+            {
+                return work();
+            }
+            catch (SqliteException e)
+            {
+                throw Translate(operation, e);
+            }
+        }
+    }
+
+    /// <summary>Runs <paramref name="work"/> as one transaction, which is on disk when this returns and undone when it throws.</summary>
+    public void Commit(string operation, Action work) => Run(operation, () =>
+    {
+        Prepared("BEGIN IMMEDIATE").ExecuteNonQuery();
+        try
+        {
+            work();
+            Prepared("COMMIT").ExecuteNonQuery();
+        }
+        catch
+        {
+            // SQLite ends the transaction by itself on some errors (a full disk); a second rollback would hide the first error.
+            if (SQLitePCL.raw.sqlite3_get_autocommit(connection.Handle) == 0) Prepared("ROLLBACK").ExecuteNonQuery();
+            throw;
+        }
+
+        return true;
+    });
+
+    /// <summary>
+    /// A statement that is compiled once and kept; parameters are named <c>@0</c>, <c>@1</c>… and set from <paramref name="values"/>, null
+    /// being NULL. Only inside <see cref="Run{T}"/> and <see cref="Commit"/>.
+    /// </summary>
+    public SqliteCommand Prepared(string sql, params ReadOnlySpan<object?> values)
+    {
+        if (!prepared.TryGetValue(sql, out SqliteCommand? command))
+        {
+            command = connection.CreateCommand();
+            command.CommandText = sql;
+            for (int i = 0; i < values.Length; i++) command.Parameters.Add(new SqliteParameter { ParameterName = $"@{i}" });
+            prepared.Add(sql, command);
+        }
+
+        for (int i = 0; i < values.Length; i++) command.Parameters[i].Value = values[i] ?? DBNull.Value;
+        return command;
+    }
+
+    /// <summary>Moves what the WAL holds into the database file. Several fsyncs: for moments nobody waits for.</summary>
+    public void Checkpoint() => Run("checkpoint", () => Prepared("PRAGMA wal_checkpoint(PASSIVE)").ExecuteNonQuery());
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            foreach (SqliteCommand command in prepared.Values) command.Dispose();
+            prepared.Clear();
+            connection.Dispose();
+        }
+    }
+
+    private void Configure()
+    {
+        // The host's lock file keeps others out, so SQLite needs no shared-memory index: EXCLUSIVE saves its file and its locks.
+        Execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;");
+    }
+
+    private void Migrate()
+    {
+        using SqliteCommand version = connection.CreateCommand();
+        version.CommandText = "PRAGMA user_version";
+        long found = (long)version.ExecuteScalar()!;
+        if (found > SchemaVersion)
+        {
+            throw new MigrationException(MigrationErrorReason.VersionMismatch,
+                $"The journal '{path}' has schema version {found}; this version of the engine knows up to {SchemaVersion}.",
+                "Use the newer version of VmMigration that wrote it, or another state directory.");
+        }
+
+        if (found == 0) Execute($"BEGIN IMMEDIATE; {Schema} PRAGMA user_version={SchemaVersion}; COMMIT;");
+    }
+
+    private void Execute(string sql)
+    {
+        using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    private MigrationException Translate(string operation, SqliteException e) => e.SqliteErrorCode switch
+    {
+        SqliteFull => new(MigrationErrorReason.OutOfSpace, $"The journal '{path}' could not {operation}: the disk is full.",
+            "Free space on the file system of the state directory.", e),
+        SqliteCannotOpen or SqliteReadOnly => new(MigrationErrorReason.AccessDenied,
+            $"The journal '{path}' could not {operation}: {e.Message}", "Give this user the right to write the state directory.", e),
+        SqliteNotADatabase or SqliteCorrupt => new(MigrationErrorReason.SystemCallFailed,
+            $"The journal '{path}' is damaged or no journal: {e.Message}",
+            "Restore the file, or move it away and register the VMs that still run again.", e),
+        _ => new(MigrationErrorReason.SystemCallFailed, $"The journal '{path}' could not {operation}: {e.Message}",
+            "See whether the file system of the state directory is healthy.", e),
+    };
+}

@@ -1,0 +1,12 @@
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>What the journal keeps of one migration.</summary>
+/// <param name="Entry">The last decision.</param>
+/// <param name="StartedAt">When the first one was recorded, UTC.</param>
+/// <param name="Status">Source: the status last saved; null before the first.</param>
+/// <param name="Address">Destination: address and port the offer named; null before it was made.</param>
+/// <param name="TicketHash">Destination: SHA-256 of the ticket, so that the ticket itself is nowhere on disk.</param>
+internal sealed record JournaledMigration(
+    MigrationJournalEntry Entry, DateTimeOffset StartedAt, MigrationStatus? Status, string? Address, byte[]? TicketHash);

@@ -1,0 +1,117 @@
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// This machine as a host of VMs. Several hosts can be open in one process, each on a state directory of its own.
+/// </summary>
+/// <remarks>
+/// Disposal rolls back what migrations have not committed. On a state directory that the caller named, QEMU VMs then run on, and a host
+/// opened on the same directory finds them again; embedded VMs live inside this process and end. On a directory the host made for itself,
+/// every VM is destroyed and the directory removed, except VMs that something else started and that were only registered.
+/// </remarks>
+public sealed class LocalHost : IMigrationHost
+{
+    private readonly LocalHostParts parts;
+    private int disposed;
+
+    internal LocalHost(LocalHostParts parts) => this.parts = parts;
+
+    /// <inheritdoc/>
+    public string Name => parts.Options.Name;
+
+    /// <summary>Opens a host: locks its directory, finds its VMs again and begins to accept migrations.</summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> for a name or address that cannot be used;
+    /// <see cref="MigrationErrorReason.InvalidState"/> where another host has the directory;
+    /// <see cref="MigrationErrorReason.VersionMismatch"/> where a newer version wrote its journal.
+    /// </exception>
+    public static async Task<LocalHost> OpenAsync(LocalHostOptions options, CancellationToken cancellationToken) =>
+        new(await LocalHostParts.OpenAsync(
+            options, LocalHostParts.MakeHypervisors, parts => new LocalHostMigrations(parts), cancellationToken).ConfigureAwait(false));
+
+    /// <inheritdoc/>
+    public async Task<HostDescription> DescribeAsync(CancellationToken cancellationToken)
+    {
+        parts.RequireOpen();
+        MachineMemory memory = MachineMemory.Read();
+        return new()
+        {
+            Name = Name,
+            MachineName = Environment.MachineName,
+            ProcessorCount = Environment.ProcessorCount,
+            MemoryBytes = memory.TotalBytes,
+            AvailableMemoryBytes = memory.AvailableBytes,
+            StateDirectory = parts.Directory.Path,
+            Endpoint = parts.Migrations.Endpoint.ToString(),
+            Hypervisors = await parts.Hypervisors.FindObstaclesAsync(cancellationToken).ConfigureAwait(false),
+        };
+    }
+
+    /// <inheritdoc/>
+    public Task<VmDescription> CreateVmAsync(VmSpecification specification, CancellationToken cancellationToken) =>
+        parts.Vms.CreateAsync(specification, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> RegisterVmAsync(VmRegistration registration, CancellationToken cancellationToken) =>
+        parts.Vms.RegisterAsync(registration, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) => parts.Vms.ListAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.GetAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.StartAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> StopVmAsync(Guid vmId, bool force, CancellationToken cancellationToken) =>
+        parts.Vms.StopAsync(vmId, force, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> PauseVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.PauseAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<VmDescription> ResumeVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.ResumeAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemoveVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.RemoveAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
+        parts.IncomingCheck.RunAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
+        parts.Migrations.PrepareIncomingAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.WithdrawIncomingAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) =>
+        parts.Migrations.StartMigrationAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken) =>
+        parts.Migrations.ListMigrationsAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.GetMigrationAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.WatchMigrationAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.CancelMigrationAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => Interlocked.Exchange(ref disposed, 1) == 0 ? parts.DisposeAsync() : ValueTask.CompletedTask;
+}

@@ -1,0 +1,131 @@
+using Serilog;
+using VmMigration.Engine.Hypervisors.Embedded;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>What an open host is put together from.</summary>
+internal sealed class LocalHostParts : IAsyncDisposable
+{
+    private const string DefaultRamDirectory = "/dev/shm";
+
+    private readonly VmRegistry registry = new();
+    private bool closed;
+
+    private LocalHostParts(
+        LocalHostOptions options, HostDirectory directory, HostLog log, HostJournal journal, HypervisorSet hypervisors)
+    {
+        Options = options;
+        Directory = directory;
+        Log = log;
+        Journal = journal;
+        Hypervisors = hypervisors;
+        Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
+        Transfers = new(registry, Hypervisors, journal, Logger);
+        IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
+    }
+
+    public LocalHostOptions Options { get; }
+
+    public HostDirectory Directory { get; }
+
+    public HostLog Log { get; }
+
+    public HostJournal Journal { get; }
+
+    public HypervisorSet Hypervisors { get; }
+
+    public LocalHostVms Vms { get; }
+
+    public LocalHostTransfers Transfers { get; }
+
+    public IncomingCheck IncomingCheck { get; }
+
+    public ILocalHostMigrations Migrations { get; private set; } = null!;
+
+    /// <summary>Writes to the host's log.</summary>
+    public ILogger Logger => Log.Logger;
+
+    /// <summary>Makes the hypervisors of an ordinary host.</summary>
+    public static HypervisorSet MakeHypervisors(LocalHostOptions options, HostDirectory directory) => new([new EmbeddedHypervisor()], null);
+
+    /// <summary>Opens the parts in their order; where one fails, those before it are closed again.</summary>
+    public static async Task<LocalHostParts> OpenAsync(
+        LocalHostOptions options, Func<LocalHostOptions, HostDirectory, HypervisorSet> makeHypervisors,
+        Func<LocalHostParts, ILocalHostMigrations> openMigrations, CancellationToken cancellationToken)
+    {
+        VmSpecificationCheck.RequireHostName(options.Name);
+        var directory = HostDirectory.Open(options.StateDirectory);
+        HostLog? log = null;
+        HostJournal? journal = null;
+        LocalHostParts parts;
+        try
+        {
+            log = HostLog.Open(options.Name, directory);
+            journal = HostJournal.Open(directory);
+            parts = new(options, directory, log, journal, makeHypervisors(options, directory));
+        }
+        catch
+        {
+            journal?.Dispose();
+            log?.Dispose();
+            directory.Dispose();
+            throw;
+        }
+
+        try
+        {
+            await new HostRecovery(parts.registry, parts.Hypervisors, journal, TimeProvider.System, parts.Logger)
+                .RunAsync(cancellationToken).ConfigureAwait(false);
+            parts.Migrations = openMigrations(parts);
+            parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint}",
+                options.Name, directory.Path, parts.Migrations.Endpoint);
+            return parts;
+        }
+        catch
+        {
+            await parts.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Refuses what is asked of a closed host.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/>.</exception>
+    public void RequireOpen() => registry.RequireOpen();
+
+    /// <summary>
+    /// Ends the migrations, then lets go of the VMs, then closes the rest. VMs are destroyed where the directory is the host's own, except
+    /// those that something else started.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (closed) return;
+        closed = true;
+        List<Exception> errors = [];
+        await TryAsync(() => Migrations is null ? ValueTask.CompletedTask : Migrations.DisposeAsync(), errors).ConfigureAwait(false);
+        foreach (VmSlot slot in registry.Close())
+        {
+            await TryAsync(() => slot.CloseAsync(destroyUnlessRegistered: Directory.IsTemporary), errors).ConfigureAwait(false);
+        }
+
+        Logger.Information("Host {Host} is closed", Options.Name);
+        Journal.Dispose();
+        Log.Dispose();
+        Directory.Dispose();
+        if (errors.Count == 1) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(errors[0]);
+        if (errors.Count > 1) throw new AggregateException(errors);
+    }
+
+    /// <summary>One part that fails to close must not keep the others open.</summary>
+    private async Task TryAsync(Func<ValueTask> close, List<Exception> errors)
+    {
+        try
+        {
+            await close().ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Logger.Error(e, "A part of host {Host} did not close", Options.Name);
+            errors.Add(e);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// The place of one VM on a host: its specification, what is known of it, and the lock that serializes what changes it. Reading needs no
+/// lock, so that a VM can be described while a long operation holds it.
+/// </summary>
+internal sealed class VmSlot
+{
+    private readonly AsyncLock gate = new();
+    private readonly Lock interruption = new();
+    private readonly HostJournal journal;
+    private readonly ILogger log;
+    private volatile VmSlotState present;
+    private CancellationTokenSource? shutdown;
+
+    public VmSlot(VmSpecification specification, VmSlotState present, HostJournal journal, ILogger log)
+    {
+        Specification = specification;
+        this.present = present;
+        this.journal = journal;
+        this.log = log.ForContext("Vm", specification.Name);
+    }
+
+    /// <summary>What the VM is made from.</summary>
+    public VmSpecification Specification { get; }
+
+    /// <summary>Name of the VM.</summary>
+    public string Name => Specification.Name;
+
+    /// <summary>What is known now. Set only by the holder of the lock.</summary>
+    public VmSlotState Present
+    {
+        get => present;
+        set => present = value;
+    }
+
+    /// <summary>Waits for the VM's lock.</summary>
+    /// <returns>Gives the lock back when disposed.</returns>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.VmNotFound"/> where the VM was removed meanwhile, <see cref="MigrationErrorReason.InvalidState"/> where
+    /// the host was closed.
+    /// </exception>
+    public async Task<AsyncLock.Holder> EnterAsync(CancellationToken cancellationToken)
+    {
+        AsyncLock.Holder holder = await gate.EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (present is { Removed: false, HostClosed: false }) return holder;
+        holder.Dispose();
+        throw present.HostClosed ? VmRegistry.HostClosed() : VmRegistry.NotFound(Specification.Id.ToString());
+    }
+
+    /// <summary>Waits for the VM's lock even where the VM was removed: for what must happen in any case.</summary>
+    public Task<AsyncLock.Holder> EnterAnywayAsync() => gate.EnterAsync(CancellationToken.None);
+
+    /// <summary>
+    /// Records the state in the journal and makes it the present one. Where the journal fails, the present state stays: for what is about to
+    /// be true.
+    /// </summary>
+    public void Save(VmSlotState next)
+    {
+        Write(next);
+        present = next;
+    }
+
+    /// <summary>Makes the state the present one and records it: for what is true whether or not the journal can be written.</summary>
+    public void SaveFact(VmSlotState next)
+    {
+        present = next;
+        Write(next);
+    }
+
+    /// <summary>Takes a VM in and notices when it ends by itself. The VM stays in, and watched, where the journal cannot be written.</summary>
+    public void Attach(IVirtualMachine machine, VmSlotState next)
+    {
+        _ = WatchAsync(machine);
+        SaveFact(next with { Machine = machine, Unreached = null, Ending = false });
+    }
+
+    /// <summary>Ends the VM and removes what it has on the machine, then records <paramref name="next"/> without it.</summary>
+    public async Task EndMachineAsync(IVirtualMachine machine, VmSlotState next)
+    {
+        present = present with { Ending = true };
+        await machine.DestroyAsync().ConfigureAwait(false);
+        await machine.DisposeAsync().ConfigureAwait(false);
+        SaveFact(next with { Machine = null, Unreached = null, Ending = false });
+    }
+
+    /// <summary>
+    /// Lets go of the VM because the host closes; nothing enters any more. The journal keeps it, so that a host made again on it finds the VM.
+    /// </summary>
+    /// <param name="destroyUnlessRegistered">Whether to end the VM too, unless something else started it.</param>
+    public async ValueTask CloseAsync(bool destroyUnlessRegistered)
+    {
+        InterruptShutdown();
+        using AsyncLock.Holder holder = await EnterAnywayAsync().ConfigureAwait(false);
+        VmSlotState known = present;
+        present = known with { Machine = null, HostClosed = true };
+        if (known.Machine is not { } machine) return;
+        if (destroyUnlessRegistered && !known.Registered) await machine.DestroyAsync().ConfigureAwait(false);
+        await machine.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Runs a shutdown that <see cref="InterruptShutdown"/> can cut short. Only the holder of the lock calls it.
+    /// </summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> where it was cut short.</exception>
+    public async Task ShutdownAsync(Func<CancellationToken, Task> shutdownAsync, CancellationToken cancellationToken)
+    {
+        using var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        lock (interruption) shutdown = source;
+        try
+        {
+            await shutdownAsync(source.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MigrationException(MigrationErrorReason.InvalidState,
+                $"The shutdown of '{Name}' was overtaken by a forced stop or the closing of the host.", innerException: e);
+        }
+        finally
+        {
+            // After this nobody can cancel the source, so it can be disposed.
+            lock (interruption) shutdown = null;
+        }
+    }
+
+    /// <summary>Cuts a running shutdown short, so that its lock comes free; does nothing where none runs.</summary>
+    public void InterruptShutdown()
+    {
+        lock (interruption) shutdown?.Cancel();
+    }
+
+    /// <summary>Asks what the VM is doing, without the lock.</summary>
+    public async Task<(VmState State, string? Failure)> AskStateAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            VmSlotState asked = present;
+            if (asked.Ownership == VmOwnership.Incoming) return (VmState.Incoming, null);
+            if (asked.Machine is null) return (asked.Failure is null || !MayRun(asked) ? VmState.Stopped : VmState.Failed, asked.Failure);
+            string gone = "Its process has ended.";
+            try
+            {
+                VmState state = await asked.Machine.GetStateAsync(cancellationToken).ConfigureAwait(false);
+                if (state != VmState.Stopped) return (state, asked.Failure);
+            }
+            catch (Exception e) when (e is MigrationException or ObjectDisposedException)
+            {
+                gone = e.Message;
+            }
+
+            // The answer is about a VM that was replaced while it was asked: ask again.
+            if (!ReferenceEquals(asked, present)) continue;
+            if (asked.Ending) return (VmState.Stopped, null);
+            // A source that has given its VM away ends its paused copy by itself; the slot goes a moment later.
+            bool givenAway = asked.MigrationId is not null && journal.FindVm(Specification.Id) is not { Ownership: VmOwnership.Owned };
+            return givenAway ? (VmState.Paused, null) : (VmState.Failed, gone);
+        }
+    }
+
+    /// <summary>Describes the VM, without the lock.</summary>
+    public async Task<VmDescription> DescribeAsync(string hostName, CancellationToken cancellationToken)
+    {
+        (VmState state, string? failure) = await AskStateAsync(cancellationToken).ConfigureAwait(false);
+        VmSlotState known = present;
+        return new()
+        {
+            Specification = Specification,
+            HostName = hostName,
+            State = state,
+            Instance = known.Machine?.Instance,
+            Capabilities = known.Machine?.Capabilities,
+            MigrationId = known.MigrationId,
+            FailureMessage = failure,
+        };
+    }
+
+    /// <summary>Clears away a VM that ended by itself. Only the holder of the lock calls it.</summary>
+    public async Task MarkExitedAsync(IVirtualMachine machine, string how)
+    {
+        bool wanted = present.ShutdownAsked;
+        if (wanted) log.Information("The guest followed a late shutdown: {How}", how);
+        else log.Error("The VM ended by itself: {How}", how);
+        await EndMachineAsync(machine, present with { Failure = wanted ? null : how, ShutdownAsked = false }).ConfigureAwait(false);
+    }
+
+    private static bool MayRun(VmSlotState state) => state.Ownership == VmOwnership.Owned;
+
+    private void Write(VmSlotState next) => journal.SaveVm(new()
+    {
+        Specification = Specification,
+        Instance = next.Machine?.Instance ?? next.Unreached,
+        Ownership = next.Ownership,
+        Registered = next.Registered,
+        MeantToRun = next.MeantToRun,
+    });
+
+    private async Task WatchAsync(IVirtualMachine machine)
+    {
+        string how = await machine.Exited.ConfigureAwait(false);
+        try
+        {
+            using AsyncLock.Holder holder = await EnterAnywayAsync().ConfigureAwait(false);
+            // While a migration has the VM, its end is the migration's to handle.
+            if (!ReferenceEquals(present.Machine, machine) || present.MigrationId is not null) return;
+            await MarkExitedAsync(machine, how).ConfigureAwait(false);
+        }
+        catch (MigrationException e)
+        {
+            log.Error(e, "The end of {VmId} could not be recorded", Specification.Id);
+        }
+    }
+}

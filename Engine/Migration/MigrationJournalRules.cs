@@ -1,0 +1,45 @@
+namespace VmMigration.Engine.Migration;
+
+/// <summary>Which journal state may follow which. Pure, so that a test can walk all of it.</summary>
+public static class MigrationJournalRules
+{
+    /// <summary>
+    /// Whether <paramref name="next"/> may be recorded after <paramref name="last"/>, which is null for the first record. A state may follow
+    /// itself, since a record can be repeated after an interruption.
+    /// </summary>
+    public static bool Allows(MigrationRole role, MigrationJournalState? last, MigrationJournalState next)
+    {
+        if (last == next) return Belongs(role, next);
+        return (role, last, next) switch
+        {
+            (MigrationRole.Source or MigrationRole.Destination, null, MigrationJournalState.Started) => true,
+            (MigrationRole.Source or MigrationRole.Destination, MigrationJournalState.Started, MigrationJournalState.RolledBack) => true,
+
+            (MigrationRole.Source, MigrationJournalState.Started, MigrationJournalState.Granted) => true,
+            // Back from Granted only on the destination's word that it does not own the VM and never will.
+            (MigrationRole.Source, MigrationJournalState.Granted or MigrationJournalState.Undecided,
+                MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
+            (MigrationRole.Source, MigrationJournalState.Granted, MigrationJournalState.Undecided) => true,
+
+            (MigrationRole.Destination, MigrationJournalState.Started, MigrationJournalState.Ready) => true,
+            (MigrationRole.Destination, MigrationJournalState.Ready,
+                MigrationJournalState.Owner or MigrationJournalState.RolledBack or MigrationJournalState.Undecided) => true,
+            (MigrationRole.Destination, MigrationJournalState.Undecided,
+                MigrationJournalState.Owner or MigrationJournalState.RolledBack) => true,
+            (MigrationRole.Destination, MigrationJournalState.Owner, MigrationJournalState.Completed) => true,
+            _ => false,
+        };
+    }
+
+    /// <summary>Whether nothing is left to decide.</summary>
+    public static bool HasEnded(MigrationJournalState state) => state is MigrationJournalState.Completed or MigrationJournalState.RolledBack;
+
+    private static bool Belongs(MigrationRole role, MigrationJournalState state) => (role, state) switch
+    {
+        (_, MigrationJournalState.Invalid) => false,
+        (MigrationRole.Source, MigrationJournalState.Ready or MigrationJournalState.Owner) => false,
+        (MigrationRole.Destination, MigrationJournalState.Granted) => false,
+        (MigrationRole.Source or MigrationRole.Destination, _) => Enum.IsDefined(state),
+        _ => false,
+    };
+}

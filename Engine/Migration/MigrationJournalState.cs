@@ -1,0 +1,33 @@
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// What one side of a migration has decided for good. The commit order rests on these records: the destination records
+/// <see cref="Ready"/>; the source records <see cref="Granted"/> and sends the grant; the destination records <see cref="Owner"/>, resumes
+/// and says so; only then does the source destroy its copy. The numbers are on disk and never change.
+/// </summary>
+public enum MigrationJournalState
+{
+    /// <summary>Never used.</summary>
+    Invalid = 0,
+
+    /// <summary>Under way. The source owns the VM.</summary>
+    Started = 1,
+
+    /// <summary>Destination: everything is loaded and the grant was asked for. It must not run the VM.</summary>
+    Ready = 2,
+
+    /// <summary>Source: ownership was given away. It must not run the VM any more, and keeps its paused copy until the end.</summary>
+    Granted = 3,
+
+    /// <summary>Destination: it owns the VM and may run it.</summary>
+    Owner = 4,
+
+    /// <summary>The VM is at the destination, and only there.</summary>
+    Completed = 5,
+
+    /// <summary>The VM is at the source, and only there.</summary>
+    RolledBack = 6,
+
+    /// <summary>This side cannot know who owns the VM; it keeps its copy and does not run it.</summary>
+    Undecided = 7,
+}
