@@ -16,11 +16,17 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
     {
         StepResult result = NotRun(step, isAlways) with { StartedAt = options.Clock.GetUtcNow() };
         long started = options.Clock.GetTimestamp();
+        int announced = 0;
+        void Announce()
+        {
+            if (Interlocked.Exchange(ref announced, 1) == 0) events.Report(RunbookProgressKind.StepStarted, step);
+        }
+
         try
         {
             result = step.ForEach is null
-                ? Summarize(result, [await RunCallAsync(step, null, scope, cancellationToken).ConfigureAwait(false)], isList: false)
-                : await RunItemsAsync(step, result, scope, cancellationToken).ConfigureAwait(false);
+                ? Summarize(result, [await RunCallAsync(step, null, scope, Announce, cancellationToken).ConfigureAwait(false)], isList: false)
+                : await RunItemsAsync(step, result, scope, Announce, cancellationToken).ConfigureAwait(false);
         }
         catch (ExpressionException error)
         {
@@ -35,7 +41,8 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
     private static CmdletStep CmdletOf(RunbookStep step) =>
         step as CmdletStep ?? throw new ArgumentException($"A step of type {step.GetType().Name} cannot be run.", nameof(step));
 
-    private async Task<StepResult> RunItemsAsync(RunbookStep step, StepResult result, ExpressionScope scope, CancellationToken cancellationToken)
+    private async Task<StepResult> RunItemsAsync(
+        RunbookStep step, StepResult result, ExpressionScope scope, Action announce, CancellationToken cancellationToken)
     {
         IReadOnlyList<object?> items = ValueEvaluator.EvaluateItems(step.ForEach!, scope);
         int throttle = ValueEvaluator.EvaluateThrottle(step.Throttle, scope);
@@ -52,7 +59,7 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
                 int index = Interlocked.Increment(ref next);
                 if (index >= items.Count) return;
                 ExpressionScope inner = scope with { HasItem = true, Item = items[index] };
-                calls[index] = await RunCallAsync(step, index, inner, cancellationToken).ConfigureAwait(false);
+                calls[index] = await RunCallAsync(step, index, inner, announce, cancellationToken).ConfigureAwait(false);
                 if (calls[index].Status == StepStatus.Failed) Volatile.Write(ref failed, true);
             }
         }
@@ -61,7 +68,8 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
         return Summarize(result, calls, isList: true);
     }
 
-    private async Task<StepCall> RunCallAsync(RunbookStep step, int? itemIndex, ExpressionScope scope, CancellationToken cancellationToken)
+    private async Task<StepCall> RunCallAsync(
+        RunbookStep step, int? itemIndex, ExpressionScope scope, Action announce, CancellationToken cancellationToken)
     {
         CmdletStep cmdletStep = CmdletOf(step);
         Dictionary<string, object?> arguments = new(StringComparer.OrdinalIgnoreCase);
@@ -90,7 +98,7 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
                 return Ended(StepStatus.Planned);
             }
 
-            if (itemIndex is null or 0) events.Report(RunbookProgressKind.StepStarted, step);
+            announce();
             var invocation = new StepInvocation(step.Id, cmdletStep.Cmdlet.Name, arguments);
             IReadOnlyList<object?> outputs = await invoker.InvokeAsync(invocation, events.ForCall(step, itemIndex), cancellationToken)
                 .ConfigureAwait(false);

@@ -45,14 +45,9 @@ internal sealed class DocumentReader
 
         List<string> ids = [];
         IReadOnlyList<RunbookStep> steps = [];
-        if (reader.Find("steps") is { } stepsNode)
+        if (reader.Require("steps", "steps: [{ id: hosts, run: Get-MigrationHost }]"))
         {
-            steps = _steps.Read(stepsNode, "steps", names, ids, defaults);
-        }
-        else
-        {
-            _diagnostics.Add(reader.Location, "MissingKey", "'steps' is missing in a runbook.",
-                "Add 'steps:' and below it '- id: hosts' with 'run: New-MigrationHost'.");
+            steps = _steps.Read(reader.Find("steps")!, "steps", names, ids, defaults);
         }
 
         string[] mainIds = [.. ids];
@@ -82,12 +77,8 @@ internal sealed class DocumentReader
 
     private RunbookMetadata? ReadMetadata(MapReader reader)
     {
-        if (reader.Find("metadata") is not { } node)
-        {
-            _diagnostics.Add(reader.Location, "MissingKey", "'metadata' is missing in a runbook.", "Add 'metadata: { name: my-runbook }'.");
-            return null;
-        }
-
+        if (!reader.Require("metadata", "metadata: { name: my-runbook }")) return null;
+        YamlNode node = reader.Find("metadata")!;
         if (node is not YamlMap map)
         {
             _diagnostics.Add(node.Location, "WrongType", "'metadata' must be a map.", "Write 'metadata: { name: my-runbook }'.");

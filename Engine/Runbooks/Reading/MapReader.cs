@@ -5,6 +5,7 @@ internal sealed class MapReader
 {
     private readonly DiagnosticBag _diagnostics;
     private readonly Dictionary<string, YamlNode> _values = [];
+    private readonly HashSet<string> _misspelt = [];
     private readonly string _what;
 
     /// <param name="map">The map.</param>
@@ -31,6 +32,7 @@ internal sealed class MapReader
             else
             {
                 diagnostics.Add(key.Location, "UnknownKey", $"'{Shown.Text(key.Text)}' is no key of {what}.", NearestName.Hint(key.Text, known));
+                if (NearestName.Find(key.Text, known) is { } meant) _misspelt.Add(meant);
             }
         }
     }
@@ -53,8 +55,19 @@ internal sealed class MapReader
     /// <summary>Takes a text that must be there; null with a diagnostic where it is not.</summary>
     public YamlScalar? RequireText(string key, string example)
     {
-        if (_values.ContainsKey(key)) return FindText(key, example);
-        _diagnostics.Add(Location, "MissingKey", $"'{key}' is missing in {_what}.", $"Add for example '{key}: {example}'.");
-        return null;
+        return Require(key, $"{key}: {example}") ? FindText(key, example) : null;
+    }
+
+    /// <summary>Reports a key that is not there, unless a misspelt one in its place is reported already.</summary>
+    /// <returns>Whether it is there.</returns>
+    public bool Require(string key, string example)
+    {
+        if (_values.ContainsKey(key)) return true;
+        if (!_misspelt.Contains(key))
+        {
+            _diagnostics.Add(Location, "MissingKey", $"'{key}' is missing in {_what}.", $"Add for example '{example}'.");
+        }
+
+        return false;
     }
 }

@@ -11,7 +11,7 @@ internal static class NearestName
         return nearest is not null ? $"Did you mean '{nearest}'?" : $"Known are: {string.Join(", ", known)}.";
     }
 
-    /// <summary>The known name with the fewest edits, where that is at most a third of its length (and at least one edit).</summary>
+    /// <summary>The known name with the fewest edits, where these are at most a third of its length, or one.</summary>
     public static string? Find(string written, IEnumerable<string> known)
     {
         // Longer than any name: comparing would only cost time.
@@ -24,23 +24,27 @@ internal static class NearestName
         return near.Length == 0 ? null : near.MinBy(candidate => candidate.Distance).Name;
     }
 
-    /// <summary>Levenshtein distance: insertions, deletions and replacements from one text to the other.</summary>
+    /// <summary>Fewest insertions, deletions, replacements and swaps of neighbours from one text to the other.</summary>
     private static int Distance(string left, string right)
     {
-        int[] previous = [.. Enumerable.Range(0, right.Length + 1)];
-        int[] current = new int[right.Length + 1];
-        for (int row = 1; row <= left.Length; row++)
+        int[,] edits = new int[left.Length + 1, right.Length + 1];
+        for (int row = 0; row <= left.Length; row++)
         {
-            current[0] = row;
-            for (int column = 1; column <= right.Length; column++)
+            for (int column = 0; column <= right.Length; column++)
             {
-                int replace = previous[column - 1] + (left[row - 1] == right[column - 1] ? 0 : 1);
-                current[column] = Math.Min(replace, Math.Min(previous[column], current[column - 1]) + 1);
-            }
+                if (row == 0 || column == 0)
+                {
+                    edits[row, column] = row + column;
+                    continue;
+                }
 
-            (previous, current) = (current, previous);
+                int replace = edits[row - 1, column - 1] + (left[row - 1] == right[column - 1] ? 0 : 1);
+                int best = Math.Min(replace, Math.Min(edits[row - 1, column], edits[row, column - 1]) + 1);
+                bool swapped = row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
+                edits[row, column] = swapped ? Math.Min(best, edits[row - 2, column - 2] + 1) : best;
+            }
         }
 
-        return previous[right.Length];
+        return edits[left.Length, right.Length];
     }
 }

@@ -28,16 +28,40 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
         }
         catch (YamlException syntax)
         {
-            // Some of these exceptions were made without a position.
-            SourceLocation location = syntax.Start.Line > 0 ? Locate(syntax.Start) : _lastEnd;
-            diagnostics.Add(location, "InvalidYaml", $"This is not valid YAML: {Sentence(syntax.Message)}",
-                "Check the indentation (spaces, no tabs), the colons and the quotes here and on the line before.");
+            ReportSyntax(syntax);
         }
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {
             // The YAML parser answers some malformed input with exceptions of any kind that carry no position (YamlDotNet 18).
             diagnostics.Add(_lastEnd, "InvalidYaml", $"The YAML parser cannot read on from here: {Sentence(failure.Message)}",
                 "Check the indentation, the colons and the quotes on this line and the next.");
+        }
+
+        return null;
+    }
+
+    private void ReportSyntax(YamlException syntax)
+    {
+        // Some of these exceptions are made without a position, which then is the start of the file.
+        SourceLocation location = syntax.Start.Index > 0 ? Locate(syntax.Start) : _lastEnd;
+        if (syntax.Message.Contains(" tab ", StringComparison.Ordinal) && FindTab(location.Line) is { } tab)
+        {
+            diagnostics.Add(tab, "InvalidYaml", "A tab stands in the indentation.", "YAML is indented with spaces only, not with tabs.");
+            return;
+        }
+
+        diagnostics.Add(location, "InvalidYaml", $"This is not valid YAML: {Sentence(syntax.Message)}",
+            "Check the indentation, the colons and the quotes here and on the line before.");
+    }
+
+    /// <summary>The first tab in an indentation, from a line on.</summary>
+    private SourceLocation? FindTab(int fromLine)
+    {
+        int number = 0;
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            int tab = line.IndexOf('\t');
+            if (++number >= fromLine && tab >= 0 && line[..tab].IsWhiteSpace()) return new(number, tab + 1);
         }
 
         return null;
@@ -178,7 +202,13 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
         "Anchors and aliases (& and *) are not allowed in a runbook.",
         "Repeat the value, or put it under 'parameters' or 'defaults'. Quote a text that begins with & or *.");
 
-    private static SourceLocation Locate(in Mark mark) => new(Math.Max(1, (int)mark.Line), Math.Max(1, (int)mark.Column));
+    private SourceLocation Locate(in Mark mark)
+    {
+        // At the end of the text the parser may count one line more than there is.
+        if (mark.Index < text.Length || text.Length == 0) return new(Math.Max(1, (int)mark.Line), Math.Max(1, (int)mark.Column));
+        int lineStart = text.AsSpan().LastIndexOf('\n') + 1;
+        return new(text.AsSpan().Count('\n') + 1, text.Length - lineStart + 1);
+    }
 
     private static string Sentence(string message)
     {

@@ -25,8 +25,11 @@ public sealed class RunbookReaderPropertyTests
             with:
               Name: vm-${{ item }}
               MemoryBytes: ${{ parameters.memory }}
-              Tags: [one, >-
-                folded ${{ parameters.names }}, two]
+              Tags:
+                - one
+                - >-
+                  folded
+                  ${{ parameters.names }}
           - id: look
             run: Get-Thing # a comment
             with: { Name: "${{ steps.make.output[0].Name }}" }
