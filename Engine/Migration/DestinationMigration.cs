@@ -1,0 +1,298 @@
+using System.Security.Cryptography;
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// The destination's side of one migration: it owns the incoming VM until the journal says that this host owns it for good, and destroys
+/// it where that never happens.
+/// </summary>
+internal sealed class DestinationMigration : IIncomingMigration
+{
+    /// <summary>How long an offer waits for its source.</summary>
+    public static readonly TimeSpan OfferLimit = TimeSpan.FromSeconds(60);
+
+    private const int MaxChannels = 16;
+
+    private static readonly TimeSpan reportAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
+
+    private readonly IVirtualMachine vm;
+    private readonly IncomingRequest request;
+    private readonly IMigrationJournal journal;
+    private readonly ILogger log;
+    private readonly byte[] ticket = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
+    private readonly TaskCompletionSource<ControlConnection> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly IncomingPages pages;
+    private int controlClaimed;
+    private long? faultsBeforeResume;
+    private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
+
+    public DestinationMigration(IVirtualMachine vm, IncomingRequest request, IMigrationJournal journal, ILogger log)
+    {
+        this.vm = vm;
+        this.request = request;
+        this.journal = journal;
+        this.log = log.ForContext("MigrationId", request.MigrationId).ForContext("VmName", request.Specification.Name);
+        pages = new(vm.Memory);
+    }
+
+    public Guid MigrationId => request.MigrationId;
+
+    public ReadOnlyMemory<byte> Ticket => ticket;
+
+    public MigrationOutcome Outcome => outcome;
+
+    public bool TryClaim(ConnectionRole role, int channel) => outcome == MigrationOutcome.Pending && (role switch
+    {
+        ConnectionRole.Control => Interlocked.Exchange(ref controlClaimed, 1) == 0,
+        ConnectionRole.Data => pages.TryClaim(channel),
+        _ => false,
+    });
+
+    public void AttachControl(ControlConnection connection)
+    {
+        if (!connected.TrySetResult(connection)) connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
+
+    public void ReceivePages(DataConnection connection, int channel) => pages.Receive(connection);
+
+    /// <summary>
+    /// Runs to the end, whichever way, and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this host's, running or
+    /// paused as it was at the source. <see cref="MigrationOutcome.SourceOwns"/>: the incoming VM has been destroyed.
+    /// </summary>
+    public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw)
+    {
+        ControlConnection? control = null;
+        try
+        {
+            await RecordAsync(MigrationJournalState.Started, withdraw).ConfigureAwait(false);
+            control = await connected.Task.WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
+            await ReceiveAsync(control, withdraw).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            await GiveUpAsync(control, error).ConfigureAwait(false);
+        }
+
+        if (control is not null && outcome == MigrationOutcome.DestinationOwns) await ReportAsync(control).ConfigureAwait(false);
+
+        // A connection that was claimed but came after the offer had ended is closed by whichever side is later.
+        if (!connected.TrySetCanceled(CancellationToken.None)) control = await connected.Task.ConfigureAwait(false);
+        if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
+        return outcome;
+    }
+
+    /// <summary>Receives the VM up to and including the commit.</summary>
+    private async Task ReceiveAsync(ControlConnection control, CancellationToken withdraw)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(withdraw, pages.Failed);
+        Task watching = StopWhenGoneAsync(stop);
+        try
+        {
+            GrantMessage grant;
+            PopulationStatistics populated;
+            string? populationRefused;
+            using (var loading = new IncomingState(vm, request.Contents))
+            {
+                ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
+                using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
+                populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
+                    : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
+                grant = await ConverseAsync(control, loading, populator, stop.Token).ConfigureAwait(false);
+                populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
+            }
+
+            await TakeOverAsync(control, grant, populated, populationRefused).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (pages.Failure is { } failure)
+        {
+            throw new MigrationException(failure.Reason, failure.Message, failure.RecommendedAction, failure);
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await watching.ConfigureAwait(false);
+        }
+    }
+
+    private async Task<PageTablePopulator?> StartAsync(ControlConnection control, ControlFrame frame, CancellationToken cancellationToken)
+    {
+        StartMessage start = frame.Expect(FrameType.Start).Read(ControlMessages.Default.StartMessage);
+        if (start.MemoryBytes != vm.Memory.SizeBytes || start.Channels is < 0 or > MaxChannels)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.ProtocolViolation,
+                $"The source wants to send {start.MemoryBytes} bytes of RAM over {start.Channels} channels; this VM has {vm.Memory.SizeBytes}.");
+        }
+
+        PageTablePopulator? populator = request.Options.PopulatePageTables && request.Contents == StateContents.Devices
+            ? await vm.StartPopulationAsync(cancellationToken).ConfigureAwait(false) : null;
+        pages.Open(start.Channels, populator);
+        await control.SendAsync(FrameType.Started, default, cancellationToken).ConfigureAwait(false);
+        return populator;
+    }
+
+    /// <summary>Follows the source's frames until it grants the VM.</summary>
+    private async Task<GrantMessage> ConverseAsync(
+        ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
+    {
+        bool ready = false;
+        while (true)
+        {
+            ControlFrame frame = await control.ReceiveAsync(cancellationToken).ConfigureAwait(false);
+            switch (frame.Type)
+            {
+                case FrameType.State:
+                    await state.AppendAsync(frame.Payload, cancellationToken).ConfigureAwait(false);
+                    break;
+                case FrameType.StateEnd:
+                    state.End();
+                    break;
+                case FrameType.Verify:
+                    await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
+                    break;
+                case FrameType.Load:
+                    // Every page is in place: whatever came now would be a version too many. And from here on the kernel's ordinary fault
+                    // handling must serve the VM, since loading devices touches its memory.
+                    await pages.CloseAsync().ConfigureAwait(false);
+                    populator?.Dispose();
+                    state.StartLoading(cancellationToken);
+                    break;
+                case FrameType.Grant when ready:
+                    return frame.Read(ControlMessages.Default.GrantMessage);
+                default:
+                    frame.Expect(FrameType.Grant);
+                    throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
+            }
+
+            if (ready || !state.IsComplete) continue;
+            TimeSpan loadTime = await state.FinishAsync().ConfigureAwait(false);
+            await control.SendAsync(FrameType.Ready, new(loadTime), ControlMessages.Default.ReadyMessage, cancellationToken).ConfigureAwait(false);
+            ready = true;
+        }
+    }
+
+    private async Task VerifyAsync(ControlConnection control, ControlFrame frame, CancellationToken cancellationToken)
+    {
+        string expected = frame.Read(ControlMessages.Default.VerifyMessage).Digest;
+        string actual = await MemoryDigest.ComputeAsync(vm.Memory, cancellationToken).ConfigureAwait(false);
+        if (actual != expected)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.MemoryMismatch, $"Memory arrived with digest {actual}, the source's is {expected}.",
+                "The VM is whole at the source. Please report this with both hosts' logs: no migration may change memory.");
+        }
+
+        await control.SendAsync(FrameType.Verified, default, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes the VM over: from the journal's record on it is this host's.</summary>
+    private async Task TakeOverAsync(
+        ControlConnection control, GrantMessage grant, PopulationStatistics populated, string? populationRefused)
+    {
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
+        TimeSpan commitTime = watch.Elapsed;
+        faultsBeforeResume = vm.ReadPageFaults();
+        if (grant.Resume) await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
+        outcome = MigrationOutcome.DestinationOwns;
+        TimeSpan resumeTime = watch.Elapsed - commitTime;
+        try
+        {
+            await control.SendAsync(
+                FrameType.Resumed,
+                new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
+                ControlMessages.Default.ResumedMessage, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException error)
+        {
+            log.Warning(error, "The source could not be told that the VM runs here; it will ask");
+        }
+
+        log.Information("Took over the VM from {Source}", request.SourceHostName);
+    }
+
+    /// <summary>Counts the page faults of the first second, which is what population is to save.</summary>
+    private async Task ReportAsync(ControlConnection control)
+    {
+        try
+        {
+            long? faults = null;
+            if (faultsBeforeResume is { } before)
+            {
+                await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
+                faults = vm.ReadPageFaults() - before;
+            }
+
+            await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
+            await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException error)
+        {
+            log.Warning(error, "The end of the migration could not be reported in full");
+        }
+    }
+
+    private async Task GiveUpAsync(ControlConnection? control, Exception error)
+    {
+        MigrationException reason = await ExplainAsync(error).ConfigureAwait(false);
+        log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
+        await pages.CloseAsync().ConfigureAwait(false);
+        await vm.DestroyAsync().ConfigureAwait(false);
+        try
+        {
+            await RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException recording)
+        {
+            log.Error(recording, "The journal could not take the rollback");
+        }
+
+        // Only now: the source resumes its copy on this word.
+        outcome = MigrationOutcome.SourceOwns;
+        if (control is null) return;
+        using var limit = new CancellationTokenSource(farewellLimit);
+        try
+        {
+            await control.SendAsync(
+                FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+                limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception sending) when (sending is MigrationException or OperationCanceledException)
+        {
+            log.Debug(sending, "The source could not be told of the failure; it notices the closed connection");
+        }
+    }
+
+    private async Task<MigrationException> ExplainAsync(Exception error)
+    {
+        if (vm.Exited.IsCompleted)
+        {
+            return new(
+                MigrationErrorReason.DestinationFailed, $"The incoming VM ended: {await vm.Exited.ConfigureAwait(false)}",
+                "Look into the destination host's log.", error);
+        }
+
+        return error switch
+        {
+            MigrationException known => known,
+            TimeoutException => new(MigrationErrorReason.TimedOut, $"No source connected within {OfferLimit.TotalSeconds} s.", null, error),
+            OperationCanceledException => new(MigrationErrorReason.Cancelled, "The destination withdrew its offer.", null, error),
+            _ => new(MigrationErrorReason.DestinationFailed, $"The destination failed: {error.Message}", null, error),
+        };
+    }
+
+    private async Task StopWhenGoneAsync(CancellationTokenSource stop)
+    {
+        await Task.WhenAny(vm.Exited, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+    }
+
+    private ValueTask RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(
+        new(MigrationId, MigrationRole.Destination, request.Specification.Id, request.SourceHostName, state, DateTimeOffset.UtcNow),
+        cancellationToken);
+}

@@ -1,0 +1,95 @@
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>The data connections of an incoming VM, each with a receiver on a thread of its own.</summary>
+internal sealed class IncomingPages(GuestMemory memory)
+{
+    private readonly Lock gate = new();
+    private readonly CancellationTokenSource failed = new();
+    private readonly HashSet<int> claimed = [];
+    private readonly HashSet<DataConnection> open = [];
+    private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private PageTablePopulator? populator;
+    private int channels;
+    private bool closed;
+
+    /// <summary>Cancelled when a receiver failed.</summary>
+    public CancellationToken Failed => failed.Token;
+
+    /// <summary>Why the first receiver failed; null while none did.</summary>
+    public MigrationException? Failure { get; private set; }
+
+    /// <summary>Lets this many connections in.</summary>
+    public void Open(int channelCount, PageTablePopulator? pageTablePopulator)
+    {
+        lock (gate)
+        {
+            populator = pageTablePopulator;
+            channels = channelCount;
+        }
+    }
+
+    public bool TryClaim(int channel)
+    {
+        lock (gate) return !closed && channel >= 0 && channel < channels && claimed.Add(channel);
+    }
+
+    /// <summary>Receives on the calling thread until the connection ends.</summary>
+    public void Receive(DataConnection connection)
+    {
+        lock (gate)
+        {
+            if (closed) return;
+            open.Add(connection);
+        }
+
+        try
+        {
+            new PageReceiver(memory, populator).Run(connection);
+        }
+        catch (MigrationException error)
+        {
+            Fail(error);
+        }
+        catch (Exception error)
+        {
+            // The thread is the listener's: whatever goes wrong with one VM must not end the host.
+            Fail(new(MigrationErrorReason.DestinationFailed, $"Pages could not be received: {error.Message}", null, error));
+        }
+        finally
+        {
+            lock (gate)
+            {
+                open.Remove(connection);
+                if (closed && open.Count == 0) idle.TrySetResult();
+            }
+        }
+    }
+
+    /// <summary>Ends all connections; when the task ends no receiver touches guest memory any more.</summary>
+    public Task CloseAsync()
+    {
+        lock (gate)
+        {
+            closed = true;
+            foreach (DataConnection connection in open) connection.Dispose();
+            if (open.Count == 0) idle.TrySetResult();
+        }
+
+        return idle.Task;
+    }
+
+    private void Fail(MigrationException error)
+    {
+        lock (gate)
+        {
+            // After the close a broken connection is the close's own doing.
+            if (closed || Failure is not null) return;
+            Failure = error;
+        }
+
+        failed.Cancel();
+    }
+}
