@@ -36,7 +36,7 @@ internal sealed class DestinationMigration : IIncomingMigration
         this.vm = vm;
         this.request = request;
         this.journal = journal;
-        this.log = log.ForContext("MigrationId", request.MigrationId).ForContext("VmName", request.Specification.Name);
+        this.log = log.ForContext(nameof(MigrationId), request.MigrationId).ForContext("VmName", request.Specification.Name);
         pages = new(vm.Memory);
     }
 
@@ -89,7 +89,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     /// <summary>Receives the VM up to and including the commit.</summary>
     private async Task ReceiveAsync(ControlConnection control, CancellationToken withdraw)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(withdraw, pages.Failed);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(withdraw);
         Task watching = StopWhenGoneAsync(stop);
         try
         {
@@ -108,8 +108,9 @@ internal sealed class DestinationMigration : IIncomingMigration
 
             await TakeOverAsync(control, grant, populated, populationRefused).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (pages.Failure is { } failure)
+        catch (OperationCanceledException) when (pages.Failure.IsCompleted)
         {
+            MigrationException failure = await pages.Failure.ConfigureAwait(false);
             throw new MigrationException(failure.Reason, failure.Message, failure.RecommendedAction, failure);
         }
         finally
@@ -288,7 +289,7 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     private async Task StopWhenGoneAsync(CancellationTokenSource stop)
     {
-        await Task.WhenAny(vm.Exited, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
+        await Task.WhenAny(vm.Exited, pages.Failure, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
     }
 

@@ -7,7 +7,7 @@ namespace VmMigration.Engine.Migration;
 internal sealed class IncomingPages(GuestMemory memory)
 {
     private readonly Lock gate = new();
-    private readonly CancellationTokenSource failed = new();
+    private readonly TaskCompletionSource<MigrationException> failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HashSet<int> claimed = [];
     private readonly HashSet<DataConnection> open = [];
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -15,11 +15,8 @@ internal sealed class IncomingPages(GuestMemory memory)
     private int channels;
     private bool closed;
 
-    /// <summary>Cancelled when a receiver failed.</summary>
-    public CancellationToken Failed => failed.Token;
-
-    /// <summary>Why the first receiver failed; null while none did.</summary>
-    public MigrationException? Failure { get; private set; }
+    /// <summary>Completes with the reason once a receiver has failed.</summary>
+    public Task<MigrationException> Failure => failure.Task;
 
     /// <summary>Lets this many connections in.</summary>
     public void Open(int channelCount, PageTablePopulator? pageTablePopulator)
@@ -83,13 +80,10 @@ internal sealed class IncomingPages(GuestMemory memory)
 
     private void Fail(MigrationException error)
     {
+        // After the close a broken connection is the close's own doing.
         lock (gate)
         {
-            // After the close a broken connection is the close's own doing.
-            if (closed || Failure is not null) return;
-            Failure = error;
+            if (!closed) failure.TrySetResult(error);
         }
-
-        failed.Cancel();
     }
 }
