@@ -41,7 +41,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     private static MigrationJournalState StateOfDestination(MigrationJournalState last) => last switch
     {
         // No grant was recorded, so the VM never ran here and, this being on record, never will: the source may take it back.
-        MigrationJournalState.Started or MigrationJournalState.Ready => MigrationJournalState.RolledBack,
+        MigrationJournalState.Started => MigrationJournalState.RolledBack,
         MigrationJournalState.Owner => MigrationJournalState.Completed,
         _ => last,
     };

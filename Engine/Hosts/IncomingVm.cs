@@ -1,13 +1,13 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
 
 /// <summary>
-/// The place of a VM that is on its way to this host, visible as <see cref="VmState.Incoming"/>. Until it is settled, by exactly one of
-/// <see cref="CompleteAsync"/>, <see cref="RemoveAsync"/> and <see cref="KeepUndecidedAsync"/>, the VM is the migration's. Settling is not
-/// cancellable.
+/// The place of a VM that is on its way to this host, visible as <see cref="VmState.Incoming"/>. Until it is settled, by either
+/// <see cref="CompleteAsync"/> or <see cref="RemoveAsync"/>, the VM is the migration's.
 /// </summary>
-internal sealed class IncomingVm(VmSlot slot, IVirtualMachine machine, VmRegistry registry, HostJournal journal)
+internal sealed class IncomingVm(VmSlot slot, IVirtualMachine machine, VmRegistry registry, HostJournal journal) : IIncomingVm
 {
     /// <summary>The VM that waits for memory and device state.</summary>
     public IVirtualMachine Machine { get; } = machine;
@@ -37,19 +37,5 @@ internal sealed class IncomingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
         journal.DeleteVm(Specification.Id);
         slot.Present = slot.Present with { Removed = true };
         registry.Remove(slot);
-    }
-
-    /// <summary>Nobody can tell who owns the VM: the paused copy is kept and not run.</summary>
-    /// <param name="why">A sentence that names the migration and the other host; shown with the VM.</param>
-    public async Task KeepUndecidedAsync(string why)
-    {
-        using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
-        slot.Attach(Machine, slot.Present with
-        {
-            MigrationId = null,
-            PeerHostName = null,
-            Ownership = VmOwnership.Undecided,
-            Failure = why,
-        });
     }
 }

@@ -1,42 +1,170 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 
-/// <summary>The migrations of a host: those its journal knows. It starts none yet.</summary>
-internal sealed class LocalHostMigrations(LocalHostParts parts) : ILocalHostMigrations
+/// <summary>
+/// The migrations of a host. Those under way are kept here; of those that ended the journal has the last status.
+/// </summary>
+internal sealed class LocalHostMigrations : ILocalHostMigrations
 {
-    private readonly MigrationListener listener =
-        new(new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort), parts.Options.Name, parts.Logger);
+    /// <summary>How long a source that lost its connection can ask for the outcome.</summary>
+    private static readonly TimeSpan outcomeRetention = TimeSpan.FromMinutes(2);
+
+    private readonly ConcurrentDictionary<Guid, RunningMigration<SourceMigration>> outgoing = new();
+    private readonly ConcurrentDictionary<Guid, RunningMigration<DestinationMigration>> incoming = new();
+    private readonly LocalHostParts parts;
+    private readonly MigrationListener listener;
+    private readonly CancellationTokenSource closing = new();
+
+    public LocalHostMigrations(LocalHostParts parts)
+    {
+        this.parts = parts;
+        listener = new(new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort), parts.Options.Name, parts.Logger);
+    }
 
     public IPEndPoint Endpoint => listener.Endpoint;
 
-    public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) => throw Refused();
+    public async Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken)
+    {
+        request.Options.Validate();
+        IncomingVm place = await parts.Transfers.MakeIncomingAsync(request, cancellationToken).ConfigureAwait(false);
+        var migration = new DestinationMigration(place, request, parts.Journal, parts.Logger);
+        try
+        {
+            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
+            parts.Journal.SaveOffer(request.MigrationId, listener.Endpoint.ToString(), SHA256.HashData(migration.Ticket.Span));
+        }
+        catch
+        {
+            await place.RemoveAsync().ConfigureAwait(false);
+            throw;
+        }
 
-    public Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken) => throw Refused();
+        listener.Register(migration);
+        var running = new RunningMigration<DestinationMigration>(migration, closing.Token);
+        incoming[request.MigrationId] = running;
+        running.Start(token => ReceiveAsync(migration, token));
+        return new(
+            request.MigrationId, parts.Options.Name, listener.Endpoint.Address.ToString(), listener.Endpoint.Port, migration.Ticket.ToArray());
+    }
 
-    public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) => throw Refused();
+    public async Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        if (incoming.TryGetValue(migrationId, out RunningMigration<DestinationMigration>? running))
+        {
+            await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
 
-    public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<MigrationStatus>>([.. parts.Journal.ReadMigrations(MigrationRole.Source)
-            .Select(migration => migration.Status).OfType<MigrationStatus>()]);
+    public async Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken)
+    {
+        request.Options.Validate();
+        Guid id = request.Offer.MigrationId;
+        OutgoingVm place = await parts.Transfers
+            .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);
+        var migration = new SourceMigration(place, request, parts.Options.Name, parts.Journal, parts.Logger);
+        try
+        {
+            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
+            parts.Journal.SaveStatus(migration.Status);
+        }
+        catch
+        {
+            await place.ReturnAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        var running = new RunningMigration<SourceMigration>(migration, closing.Token);
+        outgoing[id] = running;
+        running.Start(token => SendAsync(migration, token));
+        return migration.Status;
+    }
+
+    public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken)
+    {
+        parts.RequireOpen();
+        MigrationStatus[] underWay = [.. outgoing.Values.Select(running => running.Migration.Status)];
+        IEnumerable<MigrationStatus> ended = parts.Journal.ReadMigrations(MigrationRole.Source)
+            .Select(migration => migration.Status).OfType<MigrationStatus>();
+        return Task.FromResult<IReadOnlyList<MigrationStatus>>(
+            [.. underWay.Concat(ended).DistinctBy(status => status.Id).OrderBy(status => status.StartedAt)]);
+    }
 
     public Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
-        Task.FromResult(parts.Journal.FindMigration(migrationId, MigrationRole.Source)?.Status
-            ?? throw new MigrationException(MigrationErrorReason.MigrationNotFound, $"No migration {migrationId} is known on this host."));
+        Task.FromResult(FindRunning(migrationId)?.Migration.Status ?? FindEnded(migrationId));
 
     public async IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(
         Guid migrationId, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        yield return await GetMigrationAsync(migrationId, cancellationToken).ConfigureAwait(false);
+        if (FindRunning(migrationId) is not { } running)
+        {
+            yield return FindEnded(migrationId);
+            yield break;
+        }
+
+        await foreach (MigrationStatus status in running.Migration.WatchAsync(cancellationToken).ConfigureAwait(false)) yield return status;
     }
 
-    public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) => throw Refused();
+    public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        if (FindRunning(migrationId) is not { } running) return FindEnded(migrationId);
+        await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return running.Migration.Status;
+    }
 
-    public ValueTask DisposeAsync() => listener.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await closing.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(outgoing.Values.Select(running => running.Ended).Concat(incoming.Values.Select(running => running.Ended)))
+            .ConfigureAwait(false);
+        await listener.DisposeAsync().ConfigureAwait(false);
+        closing.Dispose();
+    }
 
-    private static MigrationException Refused() =>
-        new(MigrationErrorReason.PrerequisiteMissing, "This build of the engine does not migrate yet.");
+    private async Task ReceiveAsync(DestinationMigration migration, CancellationToken withdraw)
+    {
+        await migration.RunAsync(withdraw).ConfigureAwait(false);
+        incoming.TryRemove(migration.MigrationId, out _);
+        _ = ForgetLaterAsync(migration.MigrationId);
+    }
+
+    private async Task ForgetLaterAsync(Guid migrationId)
+    {
+        await Task.Delay(outcomeRetention, closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        listener.Unregister(migrationId);
+    }
+
+    private async Task SendAsync(SourceMigration migration, CancellationToken cancel)
+    {
+        MigrationStatus status = await migration.RunAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            parts.Journal.SaveStatus(status);
+        }
+        catch (MigrationException error)
+        {
+            // Without its row the status stays in memory as long as the host is open.
+            parts.Logger.Error(error, "The last status of migration {MigrationId} could not be kept", status.Id);
+            return;
+        }
+
+        outgoing.TryRemove(status.Id, out _);
+    }
+
+    private RunningMigration<SourceMigration>? FindRunning(Guid migrationId)
+    {
+        parts.RequireOpen();
+        return outgoing.GetValueOrDefault(migrationId);
+    }
+
+    private MigrationStatus FindEnded(Guid migrationId) =>
+        parts.Journal.FindMigration(migrationId, MigrationRole.Source)?.Status
+        ?? throw new MigrationException(
+            MigrationErrorReason.MigrationNotFound, $"No migration {migrationId} is known on host '{parts.Options.Name}'.",
+            "List the host's migrations to see their ids.");
 }

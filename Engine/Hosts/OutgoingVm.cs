@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -6,7 +7,7 @@ namespace VmMigration.Engine.Hosts;
 /// A migration's hold on a VM that is to leave this host. Until it is settled, by exactly one of <see cref="ReturnAsync"/>,
 /// <see cref="RemoveAsync"/> and <see cref="KeepUndecidedAsync"/>, every other change of the VM is refused. Settling is not cancellable.
 /// </summary>
-internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistry registry, HostJournal journal)
+internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistry registry, HostJournal journal) : IOutgoingVm
 {
     /// <summary>The VM, running or paused, for the migration to use. It stays the host's.</summary>
     public IVirtualMachine Machine { get; } = machine;

@@ -20,6 +20,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     private static readonly TimeSpan reportAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
+    private readonly IIncomingVm place;
     private readonly IVirtualMachine vm;
     private readonly IncomingRequest request;
     private readonly IMigrationJournal journal;
@@ -31,9 +32,10 @@ internal sealed class DestinationMigration : IIncomingMigration
     private long? faultsBeforeResume;
     private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
 
-    public DestinationMigration(IVirtualMachine vm, IncomingRequest request, IMigrationJournal journal, ILogger log)
+    public DestinationMigration(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
     {
-        this.vm = vm;
+        this.place = place;
+        vm = place.Machine;
         this.request = request;
         this.journal = journal;
         this.log = log.ForContext(nameof(MigrationId), request.MigrationId).ForContext("VmName", request.Specification.Name);
@@ -60,8 +62,11 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     public void ReceivePages(DataConnection connection, int channel) => pages.Receive(connection);
 
+    /// <summary>Records in the journal that it begins; comes before <see cref="RunAsync"/>.</summary>
+    public ValueTask BeginAsync(CancellationToken cancellationToken) => RecordAsync(MigrationJournalState.Started, cancellationToken);
+
     /// <summary>
-    /// Runs to the end, whichever way, and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this host's, running or
+    /// Runs to the end, whichever way, settles the VM's place and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this host's, running or
     /// paused as it was at the source. <see cref="MigrationOutcome.SourceOwns"/>: the incoming VM has been destroyed.
     /// </summary>
     public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw)
@@ -69,7 +74,6 @@ internal sealed class DestinationMigration : IIncomingMigration
         ControlConnection? control = null;
         try
         {
-            await RecordAsync(MigrationJournalState.Started, withdraw).ConfigureAwait(false);
             control = await connected.Task.WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
             await ReceiveAsync(control, withdraw).ConfigureAwait(false);
         }
@@ -214,6 +218,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             log.Warning(error, "The source could not be told that the VM runs here; it will ask");
         }
 
+        await SettleAsync(() => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
         log.Information("Took over the VM from {Source}", request.SourceHostName);
     }
 
@@ -243,15 +248,8 @@ internal sealed class DestinationMigration : IIncomingMigration
         MigrationException reason = await ExplainAsync(error).ConfigureAwait(false);
         log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
         await pages.CloseAsync().ConfigureAwait(false);
-        await vm.DestroyAsync().ConfigureAwait(false);
-        try
-        {
-            await RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (MigrationException recording)
-        {
-            log.Error(recording, "The journal could not take the rollback");
-        }
+        await SettleAsync(place.RemoveAsync).ConfigureAwait(false);
+        await SettleAsync(() => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).AsTask()).ConfigureAwait(false);
 
         // Only now: the source resumes its copy on this word.
         outcome = MigrationOutcome.SourceOwns;
@@ -266,6 +264,19 @@ internal sealed class DestinationMigration : IIncomingMigration
         catch (Exception sending) when (sending is MigrationException or OperationCanceledException)
         {
             log.Debug(sending, "The source could not be told of the failure; it notices the closed connection");
+        }
+    }
+
+    /// <summary>A journal that cannot be written changes nothing about who owns the VM, so that is reported only.</summary>
+    private async Task SettleAsync(Func<Task> settle)
+    {
+        try
+        {
+            await settle().ConfigureAwait(false);
+        }
+        catch (MigrationException error)
+        {
+            log.Error(error, "The journal could not take the end of the migration");
         }
     }
 

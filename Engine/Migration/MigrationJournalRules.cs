@@ -21,12 +21,10 @@ public static class MigrationJournalRules
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             (MigrationRole.Source, MigrationJournalState.Granted, MigrationJournalState.Undecided) => true,
 
-            (MigrationRole.Destination, MigrationJournalState.Started, MigrationJournalState.Ready) => true,
-            (MigrationRole.Destination, MigrationJournalState.Ready,
-                MigrationJournalState.Owner or MigrationJournalState.RolledBack or MigrationJournalState.Undecided) => true,
-            (MigrationRole.Destination, MigrationJournalState.Undecided,
-                MigrationJournalState.Owner or MigrationJournalState.RolledBack) => true,
-            (MigrationRole.Destination, MigrationJournalState.Owner, MigrationJournalState.Completed) => true,
+            (MigrationRole.Destination, MigrationJournalState.Started, MigrationJournalState.Owner) => true,
+            // Back from Owner where the VM could not be resumed and its copy is destroyed: it never ran here.
+            (MigrationRole.Destination, MigrationJournalState.Owner,
+                MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             _ => false,
         };
     }
@@ -37,8 +35,8 @@ public static class MigrationJournalRules
     private static bool Belongs(MigrationRole role, MigrationJournalState state) => (role, state) switch
     {
         (_, MigrationJournalState.Invalid) => false,
-        (MigrationRole.Source, MigrationJournalState.Ready or MigrationJournalState.Owner) => false,
-        (MigrationRole.Destination, MigrationJournalState.Granted) => false,
+        (MigrationRole.Source, MigrationJournalState.Owner) => false,
+        (MigrationRole.Destination, MigrationJournalState.Granted or MigrationJournalState.Undecided) => false,
         (MigrationRole.Source or MigrationRole.Destination, _) => Enum.IsDefined(state),
         _ => false,
     };

@@ -1,8 +1,8 @@
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// What one side of a migration has decided for good. The commit order rests on these records: the destination records
-/// <see cref="Ready"/>; the source records <see cref="Granted"/> and sends the grant; the destination records <see cref="Owner"/>, resumes
+/// What one side of a migration has decided for good. The commit order rests on these records: the destination says
+/// that it is ready; the source records <see cref="Granted"/> and sends the grant; the destination records <see cref="Owner"/>, resumes
 /// and says so; only then does the source destroy its copy. The numbers are on disk and never change.
 /// </summary>
 public enum MigrationJournalState
@@ -13,21 +13,18 @@ public enum MigrationJournalState
     /// <summary>Under way. The source owns the VM.</summary>
     Started = 1,
 
-    /// <summary>Destination: everything is loaded and the grant was asked for. It must not run the VM.</summary>
-    Ready = 2,
-
     /// <summary>Source: ownership was given away. It must not run the VM any more, and keeps its paused copy until the end.</summary>
-    Granted = 3,
+    Granted = 2,
 
     /// <summary>Destination: it owns the VM and may run it.</summary>
-    Owner = 4,
+    Owner = 3,
 
     /// <summary>The VM is at the destination, and only there.</summary>
-    Completed = 5,
+    Completed = 4,
 
     /// <summary>The VM is at the source, and only there.</summary>
-    RolledBack = 6,
+    RolledBack = 5,
 
     /// <summary>This side cannot know who owns the VM; it keeps its copy and does not run it.</summary>
-    Undecided = 7,
+    Undecided = 6,
 }

@@ -26,4 +26,21 @@ public sealed record MigrationOptions
 
     /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
     public bool ForceHypervisorMigration { get; init; }
+
+    /// <summary>Checks every value against its limits.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/>, naming the value.</exception>
+    public void Validate()
+    {
+        Require(MaxBytesPerSecond == 0 || MaxBytesPerSecond >= BandwidthLimit.MinBytesPerSecond, nameof(MaxBytesPerSecond),
+            $"0 or at least {BandwidthLimit.MinBytesPerSecond}");
+        Require(Channels is >= 0 and <= 16, nameof(Channels), "0 to 16");
+        Require(DowntimeLimit > TimeSpan.Zero, nameof(DowntimeLimit), "positive");
+        Require(MaxPasses >= 1, nameof(MaxPasses), "at least 1");
+        Require(MinVcpuShare is > 0 and <= 1, nameof(MinVcpuShare), "above 0 and at most 1");
+    }
+
+    private static void Require(bool holds, string name, string bounds)
+    {
+        if (!holds) throw new MigrationException(MigrationErrorReason.InvalidArgument, $"{name} must be {bounds}.");
+    }
 }

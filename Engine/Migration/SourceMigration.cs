@@ -14,6 +14,7 @@ internal sealed class SourceMigration
 {
     private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
 
+    private readonly IOutgoingVm place;
     private readonly IVirtualMachine vm;
     private readonly MigrationRequest request;
     private readonly IMigrationJournal journal;
@@ -23,9 +24,10 @@ internal sealed class SourceMigration
     private long stoppedAt;
     private bool wasRunning;
 
-    public SourceMigration(IVirtualMachine vm, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
+    public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
     {
-        this.vm = vm;
+        this.place = place;
+        vm = place.Machine;
         this.request = request;
         this.journal = journal;
         this.log = log.ForContext("MigrationId", request.Offer.MigrationId).ForContext("VmName", vm.Specification.Name);
@@ -48,9 +50,12 @@ internal sealed class SourceMigration
     /// <summary>Follows it; see <see cref="MigrationStatusFeed.WatchAsync"/>.</summary>
     public IAsyncEnumerable<MigrationStatus> WatchAsync(CancellationToken cancellationToken) => feed.WatchAsync(cancellationToken);
 
+    /// <summary>Records in the journal that it begins; comes before <see cref="RunAsync"/>.</summary>
+    public ValueTask BeginAsync(CancellationToken cancellationToken) => RecordAsync(MigrationJournalState.Started, cancellationToken);
+
     /// <summary>
-    /// Runs to the end, whichever way, and throws nothing: the status says what happened. Where it is Completed the VM's copy here has been
-    /// destroyed. Cancellation is heeded up to the commit.
+    /// Runs to the end, whichever way, settles the VM's place and throws nothing: the status says what happened. Cancellation is heeded up to
+    /// the commit.
     /// </summary>
     public async Task<MigrationStatus> RunAsync(CancellationToken cancellationToken)
     {
@@ -61,7 +66,6 @@ internal sealed class SourceMigration
             try
             {
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
-                await RecordAsync(MigrationJournalState.Started, cancellationToken).ConfigureAwait(false);
                 link = await SourceLink.OpenAsync(request.Offer, ChannelCount(), vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
                 await RecordAsync(MigrationJournalState.Granted, cancellationToken).ConfigureAwait(false);
@@ -172,14 +176,7 @@ internal sealed class SourceMigration
                 await RollBackAsync(link, commit.Failure!, cancelled: false).ConfigureAwait(false);
                 break;
             default:
-                await RecordEndAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
-                feed.MoveTo(MigrationState.Undecided, status => status with
-                {
-                    ErrorReason = MigrationErrorReason.Undecided,
-                    ErrorMessage = $"'{status.VmName}' was given to {status.DestinationHostName}, which then stopped answering. "
-                        + "It is kept here, paused.",
-                    RecommendedAction = $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
-                });
+                await KeepUndecidedAsync().ConfigureAwait(false);
                 break;
         }
     }
@@ -198,7 +195,7 @@ internal sealed class SourceMigration
     {
         try
         {
-            await vm.DestroyAsync().ConfigureAwait(false);
+            await place.RemoveAsync().ConfigureAwait(false);
         }
         catch (Exception error) when (error is MigrationException or IOException or UnauthorizedAccessException)
         {
@@ -235,11 +232,26 @@ internal sealed class SourceMigration
         }
 
         await RecordEndAsync(MigrationJournalState.RolledBack).ConfigureAwait(false);
+        await SettleAsync(place.ReturnAsync).ConfigureAwait(false);
         feed.MoveTo(MigrationState.RolledBack, status => status with
         {
             ErrorReason = reason.Reason,
             ErrorMessage = reason.Message,
             RecommendedAction = action,
+        });
+    }
+
+    private async Task KeepUndecidedAsync()
+    {
+        MigrationStatus status = feed.Current;
+        string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which then stopped answering. It is kept here, paused.";
+        await RecordEndAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
+        await SettleAsync(() => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
+        feed.MoveTo(MigrationState.Undecided, current => current with
+        {
+            ErrorReason = MigrationErrorReason.Undecided,
+            ErrorMessage = message,
+            RecommendedAction = $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
         });
     }
 
@@ -280,16 +292,19 @@ internal sealed class SourceMigration
         }
     }
 
-    /// <summary>Records how it ended. A journal that cannot be written changes nothing about who owns the VM, so it is reported only.</summary>
-    private async Task RecordEndAsync(MigrationJournalState state)
+    private Task RecordEndAsync(MigrationJournalState state) =>
+        SettleAsync(() => RecordAsync(state, CancellationToken.None).AsTask());
+
+    /// <summary>A journal that cannot be written changes nothing about who owns the VM, so that is reported only.</summary>
+    private async Task SettleAsync(Func<Task> settle)
     {
         try
         {
-            await RecordAsync(state, CancellationToken.None).ConfigureAwait(false);
+            await settle().ConfigureAwait(false);
         }
         catch (MigrationException error)
         {
-            log.Error(error, "The journal could not take the end of the migration: {State}", state);
+            log.Error(error, "The journal could not take the end of the migration");
         }
     }
 

@@ -50,18 +50,20 @@ internal sealed class MigrationPair : IAsyncDisposable
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
         var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
-        var incoming = new DestinationMigration(destination, request, journal, log);
+        var incoming = new DestinationMigration(new BareVm(destination), request, journal, log);
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
         var offer = new IncomingOffer(
             request.MigrationId, "destination", endpoint.Address.ToString(), endpoint.Port, incoming.Ticket.ToArray());
-        var outgoing = new SourceMigration(source, new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
+        var outgoing = new SourceMigration(new BareVm(source), new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
         return new(listener, source, destination, incoming, outgoing);
     }
 
     /// <summary>Runs both sides to their ends.</summary>
     public async Task<(MigrationStatus Status, MigrationOutcome Outcome)> RunAsync(CancellationToken cancel)
     {
+        await Incoming.BeginAsync(CancellationToken.None);
+        await Outgoing.BeginAsync(CancellationToken.None);
         Task<MigrationOutcome> arriving = Incoming.RunAsync(withdraw.Token);
         MigrationStatus status = await Outgoing.RunAsync(cancel);
 

@@ -2,6 +2,7 @@ using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
+using Xunit;
 
 namespace VmMigration.Engine.Tests.Migration;
 

@@ -1,0 +1,19 @@
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>A migration's hold on a VM that is to leave its host. Settled exactly once, by one of the methods; none is cancellable.</summary>
+internal interface IOutgoingVm
+{
+    /// <summary>The VM, running or paused.</summary>
+    IVirtualMachine Machine { get; }
+
+    /// <summary>The migration rolled back: the VM is an ordinary VM of its host again.</summary>
+    Task ReturnAsync();
+
+    /// <summary>The VM runs at the destination: what is left of it here is destroyed, and the host forgets it.</summary>
+    Task RemoveAsync();
+
+    /// <summary>Nobody can tell who owns the VM: its paused copy is kept and not run.</summary>
+    Task KeepUndecidedAsync(string why);
+}
