@@ -1,0 +1,62 @@
+using System.Collections.Concurrent;
+using System.Management.Automation;
+using VmMigration.Engine;
+using VmMigration.Engine.Hosts;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>The hosts of this process, by name without regard to case. All runspaces share them.</summary>
+internal static class HostRegistry
+{
+    private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(10);
+    private static readonly ConcurrentDictionary<string, IMigrationHost> Hosts = new(StringComparer.OrdinalIgnoreCase);
+
+    static HostRegistry() => AppDomain.CurrentDomain.ProcessExit += (_, _) => CloseAll();
+
+    /// <summary>Takes a newly opened host in; closes it again where its name is taken.</summary>
+    public static async Task<IMigrationHost> AddAsync(
+        string name, Func<CancellationToken, Task<IMigrationHost>> open, CancellationToken cancellationToken)
+    {
+        if (Hosts.ContainsKey(name)) throw NameTaken(name);
+        IMigrationHost host = await open(cancellationToken).ConfigureAwait(false);
+        if (Hosts.TryAdd(name, host)) return host;
+        await host.DisposeAsync().ConfigureAwait(false);
+        throw NameTaken(name);
+    }
+
+    /// <summary>The host of exactly this name.</summary>
+    public static IMigrationHost Get(string name) => Hosts.TryGetValue(name, out IMigrationHost? host) ? host : throw new MigrationException(
+        MigrationErrorReason.HostNotFound, $"This session has no host '{name}'.",
+        "Get-MigrationHost lists the hosts of this session; New-MigrationHost makes one.");
+
+    /// <summary>All hosts, sorted by name.</summary>
+    public static IReadOnlyList<IMigrationHost> All() => [.. Hosts.OrderBy(entry => entry.Key, StringComparer.OrdinalIgnoreCase)
+        .Select(entry => entry.Value)];
+
+    /// <summary>The hosts whose name matches; a pattern without wildcards must match one.</summary>
+    public static IReadOnlyList<IMigrationHost> Find(string pattern)
+    {
+        if (!WildcardPattern.ContainsWildcardCharacters(pattern)) return [Get(pattern)];
+        var wildcard = WildcardPattern.Get(pattern, WildcardOptions.IgnoreCase);
+        return [.. All().Where(host => wildcard.IsMatch(host.Name))];
+    }
+
+    /// <summary>Closes a host and forgets it. What becomes of its VMs is the host's contract.</summary>
+    public static async Task CloseAsync(string name)
+    {
+        Get(name);
+        if (Hosts.TryRemove(name, out IMigrationHost? host)) await host.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Closes all hosts, waiting a limited time: it runs where a process ends or a module goes.</summary>
+    public static void CloseAll()
+    {
+        Task[] closing = [.. Hosts.Keys.Select(name =>
+            Hosts.TryRemove(name, out IMigrationHost? host) ? Task.Run(async () => await host.DisposeAsync().ConfigureAwait(false)) : Task.CompletedTask)];
+        Task.WaitAll(closing, CloseLimit);
+    }
+
+    private static MigrationException NameTaken(string name) => new(
+        MigrationErrorReason.InvalidState, $"This session has a host '{name}' already.",
+        "Choose another name, or close that host with Disconnect-MigrationHost.");
+}

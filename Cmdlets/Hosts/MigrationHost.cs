@@ -1,0 +1,51 @@
+using VmMigration.Engine.Hosts;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>A snapshot of a host of this session.</summary>
+public sealed record MigrationHost
+{
+    /// <summary>Name of the host.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Where the host is.</summary>
+    public HostKind Kind { get; init; } = HostKind.Local;
+
+    /// <summary>Name of the machine.</summary>
+    public required string MachineName { get; init; }
+
+    /// <summary>Logical processors of the machine.</summary>
+    public required int ProcessorCount { get; init; }
+
+    /// <summary>Memory of the machine, in bytes.</summary>
+    public required long MemoryBytes { get; init; }
+
+    /// <summary>Memory a new VM could use, in bytes.</summary>
+    public required long AvailableMemoryBytes { get; init; }
+
+    /// <summary>Where the host keeps its journal, logs and sockets.</summary>
+    public required string StateDirectory { get; init; }
+
+    /// <summary>Address and port migrations arrive on.</summary>
+    public required string Endpoint { get; init; }
+
+    /// <summary>The hypervisors, with what stands in their way.</summary>
+    public required IReadOnlyList<HostHypervisor> Hypervisors { get; init; }
+
+    /// <summary>The host's name, so that the object can stand where a name is expected.</summary>
+    public override string ToString() => Name;
+
+    internal static MigrationHost From(HostDescription host) => new()
+    {
+        Name = host.Name,
+        MachineName = host.MachineName,
+        ProcessorCount = host.ProcessorCount,
+        MemoryBytes = host.MemoryBytes,
+        AvailableMemoryBytes = host.AvailableMemoryBytes,
+        StateDirectory = host.StateDirectory,
+        Endpoint = host.Endpoint,
+        Hypervisors = [.. host.Hypervisors
+            .OrderBy(entry => entry.Key)
+            .Select(entry => new HostHypervisor((HypervisorKind)entry.Key, entry.Value))],
+    };
+}

@@ -1,0 +1,76 @@
+using System.Management.Automation;
+using System.Net;
+using VmMigration.Engine.Hosts;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>Opens a host that runs VMs and moves them.</summary>
+/// <remarks>
+/// The host belongs to this process and is shared by its runspaces. It is closed by Disconnect-MigrationHost, when the module is removed
+/// and when the process ends. A host made again on the same state directory finds its VMs again.
+/// </remarks>
+/// <example>
+/// <code>New-MigrationHost -Name kvm01</code>
+/// <para>Opens a host that keeps its files in a directory of its own, which goes with it.</para>
+/// </example>
+/// <example>
+/// <code>New-MigrationHost -Name kvm01 -StateDirectory /var/lib/vm-migration/kvm01 -ListenAddress 10.0.0.11 -ListenPort 49160</code>
+/// <para>Opens a host that remembers its VMs and accepts migrations from other machines.</para>
+/// </example>
+[Cmdlet(VerbsCommon.New, "MigrationHost", SupportsShouldProcess = true)]
+[OutputType(typeof(MigrationHost))]
+public sealed class NewMigrationHostCommand : MigrationCmdlet
+{
+    /// <summary>Name of the host, unique in this session: 1 to 64 of A-Z a-z 0-9 . _ -</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [ValidatePattern("^[A-Za-z0-9._-]{1,64}$",
+        ErrorMessage = "'{0}' is no host name: use 1 to 64 of the characters A-Z a-z 0-9 . _ -")]
+    public string Name { get; set; } = null!;
+
+    /// <summary>Where the host is; Local is on this machine.</summary>
+    [Parameter]
+    public HostKind Kind { get; set; } = HostKind.Local;
+
+    /// <summary>
+    /// Directory for the host's journal, logs and sockets. Without it the host takes a directory under the system's temporary one,
+    /// which goes with the host.
+    /// </summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    public string? StateDirectory { get; set; }
+
+    /// <summary>Directory of a memory file system for guest RAM files. The default is /dev/shm.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    public string? RamDirectory { get; set; }
+
+    /// <summary>Address to accept migrations on. The default is the loopback address.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public IPAddress ListenAddress { get; set; } = IPAddress.Loopback;
+
+    /// <summary>TCP port to accept migrations on; 0 takes a free one.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateRange(0, 65535)]
+    public int ListenPort { get; set; }
+
+    /// <summary>Opens the host.</summary>
+    protected override void ProcessRecord()
+    {
+        if (!ShouldProcess(Name, "Open migration host")) return;
+        var options = new LocalHostOptions
+        {
+            Name = Name,
+            StateDirectory = StateDirectory is null ? null : GetUnresolvedProviderPathFromPSPath(StateDirectory),
+            RamDirectory = RamDirectory is null ? null : GetUnresolvedProviderPathFromPSPath(RamDirectory),
+            ListenAddress = ListenAddress,
+            ListenPort = ListenPort,
+        };
+        HostDescription? description = Attempt(Name, async token =>
+        {
+            IMigrationHost host = await HostRegistry.AddAsync(
+                Name, async opening => await LocalHost.OpenAsync(options, opening).ConfigureAwait(false), token).ConfigureAwait(false);
+            return await host.DescribeAsync(token).ConfigureAwait(false);
+        });
+        if (description is not null) WriteObject(MigrationHost.From(description));
+    }
+}

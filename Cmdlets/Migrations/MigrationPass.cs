@@ -1,0 +1,18 @@
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>One pass over memory.</summary>
+/// <param name="Number">1 for the first pass.</param>
+/// <param name="PagesToSend">Pages the pass set out with.</param>
+/// <param name="PagesData">Pages sent with their contents.</param>
+/// <param name="PagesZero">Pages sent as zero, holes of the first pass included.</param>
+/// <param name="BytesSent">Bytes put on the wire.</param>
+/// <param name="Duration">Time the pass took.</param>
+/// <param name="VcpuShare">Share of its time the guest kept meanwhile; 1 means not slowed down.</param>
+public sealed record MigrationPass(
+    int Number, long PagesToSend, long PagesData, long PagesZero, long BytesSent, TimeSpan Duration, double VcpuShare)
+{
+    internal static MigrationPass From(PassSummary pass) =>
+        new(pass.Number, pass.PagesToSend, pass.PagesData, pass.PagesZero, pass.BytesSent, pass.Duration, pass.VcpuShare);
+}

@@ -1,0 +1,69 @@
+using System.Management.Automation;
+using VmMigration.Engine;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>
+/// Waits for migrations at once, with one time limit: writes those that completed, as they do, and an error about each that did not.
+/// Ending the wait leaves the migrations alone; their source hosts drive them.
+/// </summary>
+internal sealed class MigrationWait(MigrationCmdlet cmdlet)
+{
+    /// <param name="migrations">What to wait for.</param>
+    /// <param name="timeout">Limit for all of them together; null waits as long as it takes.</param>
+    public void WaitForAll(IReadOnlyList<LocatedMigration> migrations, TimeSpan? timeout)
+    {
+        if (migrations.Count == 0) return;
+        cmdlet.Attempt(null, async (queue, token) =>
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(token);
+            if (timeout is { } time) limit.CancelAfter(time);
+            await Task.WhenAll(migrations.Select(migration => WaitForAsync(migration, queue, limit.Token, token))).ConfigureAwait(false);
+        });
+    }
+
+    private async Task WaitForAsync(
+        LocatedMigration migration, PipelineQueue queue, CancellationToken limit, CancellationToken pipelineStop)
+    {
+        MigrationStatus status = migration.Status;
+        try
+        {
+            var throttle = new ProgressThrottle();
+            await foreach (MigrationStatus next in migration.Host.WatchMigrationAsync(status.Id, limit).ConfigureAwait(false))
+            {
+                status = next;
+                if (throttle.Admits(next)) queue.Post(() => cmdlet.WriteProgress(MigrationProgressRecord.Create(next)));
+            }
+
+            queue.Post(() => WriteOutcome(status));
+        }
+        catch (OperationCanceledException) when (!pipelineStop.IsCancellationRequested)
+        {
+            queue.Post(() => WriteTimeout(migration.Title, status));
+        }
+        catch (MigrationException exception)
+        {
+            queue.Post(() => cmdlet.WriteError(MigrationError.ToRecord(exception, VmMigrationOperation.From(status))));
+        }
+    }
+
+    private void WriteOutcome(MigrationStatus status)
+    {
+        VmMigrationOperation operation = VmMigrationOperation.From(status);
+        foreach (string fallback in status.Result?.Fallbacks ?? []) cmdlet.WriteVerbose($"{status.VmName}: {fallback}");
+        if (operation.State == MigrationState.Completed) cmdlet.WriteObject(operation);
+        else cmdlet.WriteError(MigrationError.ToRecord(status, operation));
+    }
+
+    private void WriteTimeout(string title, MigrationStatus status)
+    {
+        ProgressRecord progress = MigrationProgressRecord.Create(status);
+        progress.RecordType = ProgressRecordType.Completed;
+        cmdlet.WriteProgress(progress);
+        cmdlet.WriteError(MigrationError.ToRecord(
+            new MigrationException(MigrationErrorReason.TimedOut, $"The {title} is still in state {status.State}; it goes on.",
+                "Wait again with Wait-VmMigration, or cancel it with Stop-VmMigration."),
+            VmMigrationOperation.From(status)));
+    }
+}

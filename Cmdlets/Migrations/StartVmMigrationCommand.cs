@@ -1,0 +1,96 @@
+using System.Management.Automation;
+using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>Live-migrates VMs to another host.</summary>
+/// <remarks>
+/// Writes a handle at once; the source host drives the migration, so it goes on whatever becomes of this pipeline. With -Wait the cmdlet
+/// shows progress and writes the migrations as they complete, with their results; Ctrl+C then ends only the waiting. Stop-VmMigration
+/// cancels a migration.
+/// </remarks>
+/// <example>
+/// <code>Start-VmMigration web01 -DestinationHost kvm02 -VerifyMemory -Wait</code>
+/// <para>Migrates a VM, compares its memory on both sides and waits for the end.</para>
+/// </example>
+/// <example>
+/// <code>Get-MigrationVm -HostName kvm01 | Start-VmMigration -DestinationHost kvm02 | Wait-VmMigration -Timeout 10min</code>
+/// <para>Empties a host.</para>
+/// </example>
+/// <example>
+/// <code>$job = Start-VmMigration web01 kvm02 -AsJob; Stop-Job $job</code>
+/// <para>Migrates as a job; stopping the job cancels the migration.</para>
+/// </example>
+[Cmdlet(VerbsLifecycle.Start, "VmMigration", DefaultParameterSetName = ByName, SupportsShouldProcess = true)]
+[OutputType(typeof(VmMigrationOperation), typeof(Job))]
+public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
+{
+    private const string ByReport = "Report";
+
+    private readonly List<LocatedMigration> started = [];
+
+    /// <summary>The report of Test-VmMigration. Options given here as well go before the report's.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = ByReport, ValueFromPipeline = true)]
+    public PreflightReport Report { get; set; } = null!;
+
+    /// <summary>Show progress until the migrations have ended, and write those that completed.</summary>
+    [Parameter]
+    public SwitchParameter Wait { get; set; }
+
+    /// <summary>Write a job for each migration, for Wait-Job, Receive-Job and Stop-Job.</summary>
+    [Parameter]
+    public SwitchParameter AsJob { get; set; }
+
+    /// <summary>Refuses switches that exclude each other.</summary>
+    protected override void BeginProcessing()
+    {
+        if (!Wait || !AsJob) return;
+        ThrowTerminatingError(MigrationError.ToRecord(
+            new Engine.MigrationException(Engine.MigrationErrorReason.InvalidArgument, "-Wait and -AsJob exclude each other.",
+                "Use -AsJob and then Wait-Job, or -Wait alone."), null));
+    }
+
+    /// <summary>Starts the migration of each chosen VM.</summary>
+    protected override void ProcessRecord()
+    {
+        if (ParameterSetName != ByReport)
+        {
+            base.ProcessRecord();
+            return;
+        }
+
+        IReadOnlyList<LocatedVm>? vms = Attempt(
+            Report, token => VmLookup.FindByIdAsync(Report.VmId, [new MigrationHostReference(Report.SourceHostName)], token));
+        foreach (LocatedVm vm in vms ?? []) Start(vm, Report, Report.DestinationHostName, OptionsOver(Report.Options.ToEngine()));
+    }
+
+    /// <summary>Waits for what was started, where that was asked for.</summary>
+    protected override void EndProcessing()
+    {
+        if (Wait) new MigrationWait(this).WaitForAll(started, timeout: null);
+    }
+
+    private protected override void ProcessVm(LocatedVm vm, object target) =>
+        Start(vm, target, DestinationHost.Name, OptionsOver(new MigrationOptions()));
+
+    private void Start(LocatedVm vm, object target, string destinationName, MigrationOptions options)
+    {
+        if (!ShouldProcess(vm.Title, $"Live-migrate to {destinationName}")) return;
+        MigrationStatus? status = Attempt(target, token =>
+            MigrationBroker.StartAsync(vm.Host, vm.Id, HostRegistry.Get(destinationName), options, token));
+        if (status is null) return;
+        var migration = new LocatedMigration(vm.Host, status);
+        if (AsJob) WriteJob(migration);
+        else if (Wait) started.Add(migration);
+        else WriteObject(VmMigrationOperation.From(status));
+    }
+
+    private void WriteJob(LocatedMigration migration)
+    {
+        var job = new VmMigrationJob(MyInvocation.Line, migration);
+        JobRepository.Add(job);
+        job.Start();
+        WriteObject(job);
+    }
+}

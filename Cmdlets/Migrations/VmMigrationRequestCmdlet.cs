@@ -1,0 +1,69 @@
+using System.Management.Automation;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Cmdlets;
+
+/// <summary>Base of the cmdlets that say where and how VMs are to move.</summary>
+public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
+{
+    /// <summary>The host the VMs are to move to, by name or as an object.</summary>
+    [Parameter(Mandatory = true, Position = 1, ParameterSetName = ByName, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, ParameterSetName = ById, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = ByVm)]
+    [ArgumentCompleter(typeof(HostNameCompleter))]
+    [Alias("DestinationHostName")]
+    public MigrationHostReference DestinationHost { get; set; } = null!;
+
+    /// <summary>Hash all memory on both sides while the VM is paused, and roll back on a difference.</summary>
+    [Parameter]
+    public SwitchParameter VerifyMemory { get; set; }
+
+    /// <summary>Most bytes a second on the wire, for example 1GB; 0, the default, means no limit.</summary>
+    [Parameter]
+    [ValidateRange(0, long.MaxValue)]
+    public long? MaxBytesPerSecond { get; set; }
+
+    /// <summary>Parallel data connections, 1 to 16; 0, the default, lets the engine choose.</summary>
+    [Parameter]
+    [ValidateRange(0, 16)]
+    public int? Channels { get; set; }
+
+    /// <summary>Switch over once the rest is expected to take at most this long: seconds, 50ms or a TimeSpan. The default is 50 ms.</summary>
+    [Parameter]
+    [Duration]
+    public TimeSpan? DowntimeLimit { get; set; }
+
+    /// <summary>Most passes over memory before the migration gives up and rolls back. The default is 30.</summary>
+    [Parameter]
+    [ValidateRange(1, int.MaxValue)]
+    public int? MaxPasses { get; set; }
+
+    /// <summary>The least share of its time that a slowed-down guest keeps, above 0 to 1; 1 never slows it down. The default is 0.2.</summary>
+    [Parameter]
+    [ValidateRange(0.001, 1.0)]
+    public double? MinVcpuShare { get; set; }
+
+    /// <summary>Do not fill the destination's page tables before the VM resumes.</summary>
+    [Parameter]
+    public SwitchParameter NoPagePopulation { get; set; }
+
+    /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
+    [Parameter]
+    public SwitchParameter UseHypervisorMigration { get; set; }
+
+    /// <summary>The options as given, the rest taken from <paramref name="otherwise"/>.</summary>
+    private protected MigrationOptions OptionsOver(MigrationOptions otherwise) => otherwise with
+    {
+        VerifyMemory = Choose(nameof(VerifyMemory), VerifyMemory, otherwise.VerifyMemory),
+        MaxBytesPerSecond = MaxBytesPerSecond ?? otherwise.MaxBytesPerSecond,
+        Channels = Channels ?? otherwise.Channels,
+        DowntimeLimit = DowntimeLimit ?? otherwise.DowntimeLimit,
+        MaxPasses = MaxPasses ?? otherwise.MaxPasses,
+        MinVcpuShare = MinVcpuShare ?? otherwise.MinVcpuShare,
+        PopulatePageTables = Choose(nameof(NoPagePopulation), !NoPagePopulation, otherwise.PopulatePageTables),
+        ForceHypervisorMigration = Choose(nameof(UseHypervisorMigration), UseHypervisorMigration, otherwise.ForceHypervisorMigration),
+    };
+
+    private bool Choose(string parameterName, bool given, bool otherwise) =>
+        MyInvocation.BoundParameters.ContainsKey(parameterName) ? given : otherwise;
+}

@@ -1,0 +1,14 @@
+namespace VmMigration.Cmdlets;
+
+/// <summary>How writes to guest memory are noticed.</summary>
+public enum WriteTraceMechanism
+{
+    /// <summary>The embedded hypervisor marks what its vCPUs write.</summary>
+    Software = 1,
+
+    /// <summary>userfaultfd write protection in asynchronous mode, collected with PAGEMAP_SCAN (ioctl_userfaultfd(2)).</summary>
+    AsyncWriteProtect = 2,
+
+    /// <summary>QEMU's own dirty log, behind QEMU's own migration.</summary>
+    QemuDirtyLog = 3,
+}
