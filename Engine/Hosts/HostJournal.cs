@@ -9,7 +9,7 @@ namespace VmMigration.Engine.Hosts;
 
 /// <summary>
 /// What a host must not forget: its VMs, and how far its migrations were decided. Every write is on disk when the call returns. Writes take
-/// one fdatasync(2) and run on the caller's thread; a write that has begun is not cancelled.
+/// one fsync(2) and run on the caller's thread; a write that has begun is not cancelled.
 /// </summary>
 internal sealed class HostJournal : IMigrationJournal, IDisposable
 {
@@ -32,8 +32,6 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         try
         {
             journal.ForgetOldMigrations();
-            // The WAL is empty after this and its blocks stay allocated, so that later commits overwrite it in place.
-            journal.database.Checkpoint();
             return journal;
         }
         catch
