@@ -169,6 +169,8 @@ internal sealed class JournalDatabase : IDisposable
                 "Use the newer version of VmMigration that wrote it, or another state directory.");
         }
 
+        // A crash between the two steps of PreallocateWal leaves its table behind.
+        Execute("DROP TABLE IF EXISTS padding;");
         if (found == 0) Execute($"BEGIN IMMEDIATE; {Schema} PRAGMA user_version={SchemaVersion}; COMMIT;");
     }
 
@@ -177,8 +179,9 @@ internal sealed class JournalDatabase : IDisposable
     /// </summary>
     private void PreallocateWal()
     {
-        Execute($"BEGIN IMMEDIATE; CREATE TABLE padding (bytes BLOB); INSERT INTO padding VALUES (zeroblob({PreallocatedWalBytes}));"
-            + " DROP TABLE padding; COMMIT; PRAGMA wal_checkpoint(PASSIVE);");
+        // Committed before it is dropped: SQLite writes no pages that were freed in the transaction that filled them.
+        Execute($"BEGIN IMMEDIATE; CREATE TABLE padding (bytes BLOB); INSERT INTO padding VALUES (zeroblob({PreallocatedWalBytes})); COMMIT;");
+        Execute("DROP TABLE padding; PRAGMA wal_checkpoint(PASSIVE);");
     }
 
     private void Execute(string sql)

@@ -1,0 +1,48 @@
+using VmMigration.Engine.Migration;
+using Xunit;
+
+namespace VmMigration.Engine.Tests.Hosts;
+
+public sealed class MigrationJournalRulesTests
+{
+    private static readonly MigrationJournalState[] all = Enum.GetValues<MigrationJournalState>();
+
+    [Fact]
+    public void A_source_that_has_not_granted_can_only_grant_or_roll_back() =>
+        Assert.Equal(
+            [MigrationJournalState.Started, MigrationJournalState.Granted, MigrationJournalState.RolledBack],
+            Next(MigrationRole.Source, MigrationJournalState.Started));
+
+    [Fact]
+    public void A_destination_owns_only_after_it_was_ready() =>
+        Assert.All(
+            all.Where(last => MigrationJournalRules.Allows(MigrationRole.Destination, last, MigrationJournalState.Owner)),
+            last => Assert.Contains(last, new[]
+            {
+                MigrationJournalState.Ready, MigrationJournalState.Undecided, MigrationJournalState.Owner,
+            }));
+
+    [Theory]
+    [InlineData(MigrationRole.Source)]
+    [InlineData(MigrationRole.Destination)]
+    public void What_has_ended_changes_no_more(MigrationRole role) =>
+        Assert.All(all.Where(MigrationJournalRules.HasEnded), ended => Assert.Equal([ended], Next(role, ended)));
+
+    [Theory]
+    [InlineData(MigrationRole.Source)]
+    [InlineData(MigrationRole.Destination)]
+    public void The_first_record_is_that_it_started(MigrationRole role) =>
+        Assert.Equal([MigrationJournalState.Started], Next(role, null));
+
+    [Fact]
+    public void A_destination_that_owns_never_gives_the_vm_back() =>
+        Assert.Equal([MigrationJournalState.Owner, MigrationJournalState.Completed],
+            Next(MigrationRole.Destination, MigrationJournalState.Owner));
+
+    [Fact]
+    public void Nothing_is_allowed_without_a_role() =>
+        Assert.DoesNotContain(all, last => all.Any(next => MigrationJournalRules.Allows(MigrationRole.Invalid, last, next)));
+
+    private static IEnumerable<MigrationJournalState> Next(MigrationRole role, MigrationJournalState? last) =>
+        all.Where(next => MigrationJournalRules.Allows(role, last, next));
+}
