@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Memory;
+
+/// <summary>
+/// Write tracing by userfaultfd write protection in asynchronous mode: the kernel lifts the protection of a page at its first write and
+/// remembers that; one PAGEMAP_SCAN collects the written pages and protects them again. The VM's process never waits for the engine.
+/// </summary>
+/// <remarks>
+/// Pages that were never populated are armed too. Where RAM is mapped with large pages, a write reports all of the large page. What is
+/// not seen: content that changes without a write by the process, such as a hole punched into the RAM file. For one thread at a time.
+/// </remarks>
+public sealed class AsyncWriteTrace : WriteTrace
+{
+    /// <summary>What the userfaultfd must have been made with.</summary>
+    public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.WriteProtectShmem
+        | UserfaultfdFeatures.WriteProtectUnpopulated | UserfaultfdFeatures.WriteProtectAsync;
+
+    private readonly Userfaultfd userfaultfd;
+    private readonly PidFd target;
+    private readonly ulong address;
+    private readonly long sizeBytes;
+    private readonly PagemapScan scan;
+    private long installs;
+    private TimeSpan installTime;
+    private bool disposed;
+
+    /// <summary>Registers and arms the memory.</summary>
+    /// <param name="userfaultfd">Made inside the VM's process with <see cref="RequiredFeatures"/>; taken over once constructed.</param>
+    /// <param name="target">The VM's process; it stays the caller's.</param>
+    /// <param name="address">Address of the RAM block in that process.</param>
+    /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
+    /// <param name="granularityBytes">Size of the pages that back the RAM: 4 KiB, or 2 MiB where it is mapped with large pages.</param>
+    public AsyncWriteTrace(
+        Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, int granularityBytes = GuestMemory.PageSizeBytes)
+    {
+        this.userfaultfd = userfaultfd;
+        this.target = target;
+        this.address = address;
+        this.sizeBytes = sizeBytes;
+        GranularityBytes = granularityBytes;
+        long start = Stopwatch.GetTimestamp();
+        userfaultfd.Register(address, (ulong)sizeBytes, UserfaultfdModes.WriteProtect);
+        try
+        {
+            scan = new PagemapScan(target.ProcessId);
+            // A range that was never protected counts as written: arm everything once, so that only later writes are reported.
+            scan.ProtectAll(address, End);
+        }
+        catch
+        {
+            scan?.Dispose();
+            userfaultfd.Unregister(address, (ulong)sizeBytes);
+            throw;
+        }
+
+        CountInstall(start);
+    }
+
+    /// <inheritdoc/>
+    public override WriteTraceMechanism Mechanism => WriteTraceMechanism.AsyncWriteProtect;
+
+    /// <inheritdoc/>
+    public override int GranularityBytes { get; }
+
+    /// <inheritdoc/>
+    public override WriteTraceStatistics Statistics => new(installs, installTime);
+
+    private ulong End => address + (ulong)sizeBytes;
+
+    /// <inheritdoc/>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.VmExited"/> where the VM's process has ended.</exception>
+    public override void CollectAndRearm(PageSet written)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        long start = Stopwatch.GetTimestamp();
+        ulong position = address;
+        while (position < End)
+        {
+            ulong before = position;
+            ReadOnlySpan<PageRegion> regions = scan.CollectWritten(ref position, End);
+            foreach (ref readonly PageRegion region in regions)
+            {
+                written.AddRange(PageOf(region.Start), PageOf(region.End) - PageOf(region.Start));
+            }
+
+            if (position <= before)
+            {
+                throw new MigrationException(
+                    MigrationErrorReason.SystemCallFailed, $"PAGEMAP_SCAN of process {target.ProcessId} does not get past 0x{position:x}.");
+            }
+        }
+
+        // The scan of an address space that is gone succeeds and reports nothing.
+        if (target.HasExited)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.VmExited, $"Process {target.ProcessId} ended; what it wrote last is not known.");
+        }
+
+        CountInstall(start);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || disposed) return;
+        disposed = true;
+        try
+        {
+            userfaultfd.Unregister(address, (ulong)sizeBytes);
+        }
+        finally
+        {
+            scan.Dispose();
+            userfaultfd.Dispose();
+        }
+    }
+
+    private long PageOf(ulong pageAddress) => (long)(pageAddress - address) >> GuestMemory.PageShift;
+
+    private void CountInstall(long startTimestamp)
+    {
+        installs++;
+        installTime += Stopwatch.GetElapsedTime(startTimestamp);
+    }
+}

@@ -1,0 +1,156 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Memory;
+
+/// <summary>
+/// Maps the pages of a RAM file into the VM's process with UFFDIO_CONTINUE, before the guest touches them (ioctl_userfaultfd(2)).
+/// </summary>
+/// <remarks>
+/// The memory is registered for write protection, with nothing protected, and not for missing or minor faults: a fault of those kinds
+/// would make the VM's process wait for the engine. UFFDIO_CONTINUE asks for a registration, of whichever kind;
+/// <see cref="KernelFeatures.ContinueUnderWriteProtect"/> has tried that.
+/// </remarks>
+public sealed class UserfaultfdPopulator : PageTablePopulator
+{
+    /// <summary>What the userfaultfd must have been made with.</summary>
+    public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.MinorShmem | UserfaultfdFeatures.WriteProtectShmem;
+
+    private const int EntriesPerRead = 512;
+    private const int EntryBytes = 8;
+
+    // Bit 63: present. Bit 62: a swap entry or a marker, which UFFDIO_CONTINUE leaves alone as well (pagemap.rst).
+    private const ulong OccupiedBits = 3UL << 62;
+
+    private readonly Userfaultfd userfaultfd;
+    private readonly int processId;
+    private readonly ulong address;
+    private readonly long sizeBytes;
+    private readonly RamFileExtents extents;
+    private readonly SafeFileHandle pagemap;
+    private long pages;
+    private long elapsedTicks;
+    private bool disposed;
+
+    /// <summary>Registers the memory.</summary>
+    /// <param name="userfaultfd">Made inside the VM's process with <see cref="RequiredFeatures"/>; taken over once constructed.</param>
+    /// <param name="target">The VM's process; it stays the caller's.</param>
+    /// <param name="address">Address of the RAM block in that process, which starts with the file.</param>
+    /// <param name="ramFile">The RAM file; it stays the caller's and is opened again.</param>
+    /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
+    public UserfaultfdPopulator(Userfaultfd userfaultfd, PidFd target, ulong address, SafeFileHandle ramFile, long sizeBytes)
+    {
+        this.userfaultfd = userfaultfd;
+        processId = target.ProcessId;
+        this.address = address;
+        this.sizeBytes = sizeBytes;
+        extents = new RamFileExtents(ramFile, sizeBytes);
+        try
+        {
+            pagemap = OpenFile.ForReading(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/pagemap"));
+            userfaultfd.Register(address, (ulong)sizeBytes, UserfaultfdModes.WriteProtect);
+        }
+        catch
+        {
+            pagemap?.Dispose();
+            extents.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override PopulationStatistics Statistics => new(
+        Interlocked.Read(ref pages), Stopwatch.GetElapsedTime(0, Interlocked.Read(ref elapsedTicks)));
+
+    /// <inheritdoc/>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> for a range outside the RAM block, <see cref="MigrationErrorReason.VmExited"/>
+    /// where the process has ended, or what the system call failed with.
+    /// </exception>
+    public override void Populate(long offset, long lengthBytes)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (offset < 0 || lengthBytes < 0 || offset > sizeBytes - lengthBytes)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument,
+                $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        long end = (offset + lengthBytes + GuestMemory.PageSizeBytes - 1) & ~(long)(GuestMemory.PageSizeBytes - 1);
+        long mappedBytes = MapRange(offset & ~(long)(GuestMemory.PageSizeBytes - 1), end);
+        Interlocked.Add(ref pages, mappedBytes >> GuestMemory.PageShift);
+        Interlocked.Add(ref elapsedTicks, Stopwatch.GetTimestamp() - start);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || disposed) return;
+        disposed = true;
+        try
+        {
+            userfaultfd.Unregister(address, (ulong)sizeBytes);
+        }
+        finally
+        {
+            userfaultfd.Dispose();
+            pagemap.Dispose();
+            extents.Dispose();
+        }
+    }
+
+    private long MapRange(long position, long end)
+    {
+        long total = 0;
+        var spin = new SpinWait();
+        while (position < end)
+        {
+            UserfaultfdOutcome outcome = userfaultfd.Continue(
+                address + (ulong)position, (ulong)(end - position), out long mappedBytes);
+            position += mappedBytes;
+            total += mappedBytes;
+            switch (outcome)
+            {
+                case UserfaultfdOutcome.Again when mappedBytes == 0:
+                    // The process is changing its address space this moment.
+                    spin.SpinOnce();
+                    break;
+                case UserfaultfdOutcome.Exists:
+                    position = SkipOccupied(position + GuestMemory.PageSizeBytes, end);
+                    break;
+                case UserfaultfdOutcome.NotInFile:
+                    // A hole. Where data begins at this very page it arrived just now, and whoever wrote it populates it.
+                    if (!extents.TryFindStart(position + GuestMemory.PageSizeBytes, out position)) return total;
+                    break;
+            }
+        }
+
+        return total;
+    }
+
+    /// <summary>Finds the next page whose entry is empty, 512 entries at a time, instead of one system call per mapped page.</summary>
+    private long SkipOccupied(long position, long end)
+    {
+        Span<ulong> entries = stackalloc ulong[EntriesPerRead];
+        while (position < end)
+        {
+            int wanted = (int)Math.Min(EntriesPerRead, (end - position) >> GuestMemory.PageShift);
+            long fileOffset = (long)((address + (ulong)position) >> GuestMemory.PageShift) * EntryBytes;
+            int count = PositionalIo.Read(pagemap, fileOffset, MemoryMarshal.AsBytes(entries[..wanted]));
+            if (count < 0) throw Errno.Failure(-count, "pread", $"/proc/{processId}/pagemap, 0x{fileOffset:x}");
+            if (count == 0) throw new MigrationException(MigrationErrorReason.VmExited, $"Process {processId} ended.");
+            foreach (ulong entry in entries[..(count / EntryBytes)])
+            {
+                if ((entry & OccupiedBits) == 0) return position;
+                position += GuestMemory.PageSizeBytes;
+            }
+        }
+
+        return position;
+    }
+}

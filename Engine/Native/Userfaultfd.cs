@@ -1,0 +1,230 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace VmMigration.Engine.Native;
+
+/// <summary>
+/// Page tables of one process under the control of a descriptor (userfaultfd(2), ioctl_userfaultfd(2)). All addresses are those of the
+/// process in which the descriptor was made. Disposal of the last descriptor lifts all registrations. Safe to use from several threads.
+/// </summary>
+public sealed partial class Userfaultfd : IDisposable
+{
+    internal const uint RequestApi = 0xc018aa3f;
+    internal const uint RequestRegister = 0xc020aa00;
+    internal const uint RequestUnregister = 0x8010aa01;
+    internal const uint RequestWriteProtect = 0xc018aa06;
+    internal const uint RequestContinue = 0xc020aa07;
+    internal const uint RequestPoison = 0xc020aa08;
+
+    private const ulong ApiVersion = 0xaa;
+    private const int CloseOnExec = 0x80000;
+    private const int NonBlocking = 0x800;
+    private const int UserModeOnly = 1;
+    private const int CallUserfaultfdX64 = 323;
+    private const int CallUserfaultfdArm64 = 282;
+    private const int CallCloseX64 = 3;
+    private const ulong WriteProtectOn = 1;
+
+    private readonly SafeFileHandle handle;
+
+    private Userfaultfd(SafeFileHandle handle, UserfaultfdFeatures available)
+    {
+        this.handle = handle;
+        Available = available;
+    }
+
+    /// <summary>The features this kernel has, whichever were asked for.</summary>
+    public UserfaultfdFeatures Available { get; }
+
+    /// <summary>
+    /// Makes a descriptor for this process. It handles faults from user mode only, which needs no right and is enough where the kernel
+    /// resolves the faults itself.
+    /// </summary>
+    /// <exception cref="MigrationException">Where userfaultfd(2) fails or a feature is missing.</exception>
+    public static Userfaultfd Create(UserfaultfdFeatures features)
+    {
+        nint descriptor = SystemCall(CallNumber, CloseOnExec | NonBlocking | UserModeOnly);
+        if (descriptor < 0) throw Errno.LastFailure("userfaultfd", "O_CLOEXEC|O_NONBLOCK|UFFD_USER_MODE_ONLY");
+        return Negotiate(new SafeFileHandle(descriptor, ownsHandle: true), features);
+    }
+
+    /// <summary>
+    /// Makes a descriptor for another process by an injected system call and takes it out; the process keeps none, so that the end of
+    /// this process lifts all registrations. It handles faults from user mode only.
+    /// </summary>
+    /// <param name="target">The process; what <see cref="Ptrace.WhileStopped"/> says of it holds here too.</param>
+    /// <param name="features">The features to switch on.</param>
+    /// <exception cref="MigrationException">
+    /// As <see cref="Ptrace.WhileStopped"/>, or where userfaultfd(2) or pidfd_getfd(2) fails or a feature is missing.
+    /// </exception>
+    public static Userfaultfd CreateInside(PidFd target, UserfaultfdFeatures features)
+    {
+        SafeFileHandle stolen = Ptrace.WhileStopped(target, stopped =>
+        {
+            long descriptor = stopped.Call(CallUserfaultfdX64, CloseOnExec | NonBlocking | UserModeOnly);
+            if (descriptor < 0) throw Errno.Failure((int)-descriptor, "userfaultfd", $"injected into process {target.ProcessId}");
+            try
+            {
+                return target.GetFd((int)descriptor);
+            }
+            finally
+            {
+                // close(2) of a valid descriptor frees it whatever it returns.
+                stopped.Call(CallCloseX64, (ulong)descriptor);
+            }
+        });
+        return Negotiate(stolen, features);
+    }
+
+    /// <summary>Puts a range of addresses under the control of this descriptor.</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="modes">Which faults to handle.</param>
+    public unsafe void Register(ulong address, ulong lengthBytes, UserfaultfdModes modes)
+    {
+        var argument = new RegisterArgument { Start = address, Length = lengthBytes, Mode = (ulong)modes };
+        // SAFETY: the structure has the kernel's layout (a test checks size and request number) and lives for the call.
+        if (Control(handle, RequestRegister, &argument) == 0) return;
+        int errno = Marshal.GetLastPInvokeError();
+        string arguments = $"UFFDIO_REGISTER, 0x{address:x}+0x{lengthBytes:x}, {modes}";
+        if (errno != Errno.EBUSY) throw Errno.Failure(errno, "ioctl", arguments);
+        throw new MigrationException(
+            MigrationErrorReason.InvalidState, $"ioctl({arguments}) failed with EBUSY: another userfaultfd holds the memory.",
+            "End the other migration or post-copy of this VM first.");
+    }
+
+    /// <summary>Gives a range back; protection and traces are gone. A process that has ended counts as done.</summary>
+    public unsafe void Unregister(ulong address, ulong lengthBytes)
+    {
+        var argument = new RangeArgument { Start = address, Length = lengthBytes };
+        // SAFETY: as in Register.
+        if (Control(handle, RequestUnregister, &argument) == 0) return;
+        int errno = Marshal.GetLastPInvokeError();
+        // ENOMEM and ESRCH: the address space is gone (mm/userfaultfd.c takes a reference first), with all registrations in it.
+        if (errno is Errno.ENOMEM or Errno.ESRCH) return;
+        throw Errno.Failure(errno, "ioctl", $"UFFDIO_UNREGISTER, 0x{address:x}+0x{lengthBytes:x}");
+    }
+
+    /// <summary>Protects a range against writes, or lifts that.</summary>
+    /// <returns><see cref="UserfaultfdOutcome.Done"/>, or <see cref="UserfaultfdOutcome.Again"/> with nothing known to be done.</returns>
+    public unsafe UserfaultfdOutcome WriteProtect(ulong address, ulong lengthBytes, bool protect)
+    {
+        var argument = new WriteProtectArgument { Start = address, Length = lengthBytes, Mode = protect ? WriteProtectOn : 0 };
+        // SAFETY: as in Register.
+        if (Control(handle, RequestWriteProtect, &argument) == 0) return UserfaultfdOutcome.Done;
+        int errno = Marshal.GetLastPInvokeError();
+        if (errno == Errno.EAGAIN) return UserfaultfdOutcome.Again;
+        throw PageFailure(errno, "UFFDIO_WRITEPROTECT", address, lengthBytes);
+    }
+
+    /// <summary>Maps pages that are in the shared memory file already (UFFDIO_CONTINUE).</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="mappedBytes">Bytes mapped from the start of the range, whatever the outcome.</param>
+    public UserfaultfdOutcome Continue(ulong address, ulong lengthBytes, out long mappedBytes) =>
+        ChangePages(RequestContinue, "UFFDIO_CONTINUE", address, lengthBytes, out mappedBytes);
+
+    /// <summary>Marks empty pages as having an uncorrectable memory error (UFFDIO_POISON).</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="markedBytes">Bytes marked from the start of the range, whatever the outcome.</param>
+    public UserfaultfdOutcome Poison(ulong address, ulong lengthBytes, out long markedBytes) =>
+        ChangePages(RequestPoison, "UFFDIO_POISON", address, lengthBytes, out markedBytes);
+
+    /// <inheritdoc/>
+    public void Dispose() => handle.Dispose();
+
+    private static int CallNumber => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => CallUserfaultfdX64,
+        Architecture.Arm64 => CallUserfaultfdArm64,
+        _ => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "userfaultfd is supported on x86-64 and arm64 only."),
+    };
+
+    private static unsafe Userfaultfd Negotiate(SafeFileHandle handle, UserfaultfdFeatures features)
+    {
+        var argument = new ApiArgument { Api = ApiVersion, Features = (ulong)features };
+        // SAFETY: as in Register.
+        if (Control(handle, RequestApi, &argument) == 0) return new(handle, (UserfaultfdFeatures)argument.Features);
+        MigrationException failure = Marshal.GetLastPInvokeError() == Errno.EINVAL
+            ? new SystemCallException(
+                Errno.EINVAL, MigrationErrorReason.PrerequisiteMissing, $"This kernel's userfaultfd lacks some of {features}.",
+                "Use Linux 6.7 or later.")
+            : Errno.LastFailure("ioctl", $"UFFDIO_API, {features}");
+        handle.Dispose();
+        throw failure;
+    }
+
+    private unsafe UserfaultfdOutcome ChangePages(uint request, string name, ulong address, ulong lengthBytes, out long changedBytes)
+    {
+        var argument = new PagesArgument { Start = address, Length = lengthBytes };
+        // SAFETY: as in Register. UFFDIO_CONTINUE and UFFDIO_POISON share their layout.
+        if (Control(handle, request, &argument) == 0)
+        {
+            changedBytes = (long)lengthBytes;
+            return UserfaultfdOutcome.Done;
+        }
+
+        int errno = Marshal.GetLastPInvokeError();
+        // The kernel leaves the count of a part done, or the negative error number.
+        changedBytes = Math.Max(argument.Changed, 0);
+        return errno switch
+        {
+            Errno.EAGAIN => UserfaultfdOutcome.Again,
+            Errno.EEXIST => UserfaultfdOutcome.Exists,
+            Errno.EFAULT => UserfaultfdOutcome.NotInFile,
+            _ => throw PageFailure(errno, name, address, lengthBytes),
+        };
+    }
+
+    private static SystemCallException PageFailure(int errno, string name, ulong address, ulong lengthBytes) => errno == Errno.ESRCH
+        ? new(errno, MigrationErrorReason.VmExited, $"{name} at 0x{address:x}: the process ended.")
+        : Errno.Failure(errno, "ioctl", $"{name}, 0x{address:x}+0x{lengthBytes:x}");
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint SystemCall(nint number, nint flags);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static unsafe partial int Control(SafeFileHandle file, nuint request, void* argument);
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ApiArgument
+    {
+        public ulong Api;
+        public ulong Features;
+        public ulong Ioctls;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct RangeArgument
+    {
+        public ulong Start;
+        public ulong Length;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct RegisterArgument
+    {
+        public ulong Start;
+        public ulong Length;
+        public ulong Mode;
+        public ulong Ioctls;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct WriteProtectArgument
+    {
+        public ulong Start;
+        public ulong Length;
+        public ulong Mode;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct PagesArgument
+    {
+        public ulong Start;
+        public ulong Length;
+        public ulong Mode;
+        public long Changed;
+    }
+}
