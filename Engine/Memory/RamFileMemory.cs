@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
 using VmMigration.Engine.Native;
 
@@ -9,7 +8,6 @@ namespace VmMigration.Engine.Memory;
 /// RAM of a VM that lives in a shared memory file (tmpfs or memfd), which the VM's process maps. Reads and writes are system calls on
 /// the file: a page with an uncorrectable memory error gives EIO, where a load from a mapping would end this process.
 /// </summary>
-[SupportedOSPlatform("linux")]
 public sealed class RamFileMemory : GuestMemory
 {
     private readonly SafeFileHandle file;

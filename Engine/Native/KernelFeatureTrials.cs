@@ -1,11 +1,9 @@
 using System.Globalization;
-using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
 
 /// <summary>The trials behind <see cref="KernelFeatures.Probe"/>, one per feature, each on this process alone.</summary>
-[SupportedOSPlatform("linux")]
 internal static class KernelFeatureTrials
 {
     private const int CapabilitySysPtrace = 19;

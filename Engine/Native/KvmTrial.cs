@@ -26,7 +26,7 @@ public static partial class KvmTrial
 
     private const string DevicePath = "/dev/kvm";
     private const int StableApiVersion = 12;
-    private const long TssAddress = 0xfffbd000;
+    private const uint TssAddress = 0xfffbd000;
     private const int PageBytes = 4096;
     private const uint GuestPageAddress = 0x1000;
     private const int ExitReasonOffset = 8;
@@ -95,7 +95,7 @@ public static partial class KvmTrial
         CountdownCode.CopyTo(page.Slice(0, PageBytes));
         using var machine = new SafeFileHandle(Request(device, CreateVm, 0, nameof(CreateVm)), ownsHandle: true);
         // Intel processors need three pages of guest addresses for real mode.
-        Request(machine, SetTssAddress, (nint)TssAddress, nameof(SetTssAddress));
+        Request(machine, SetTssAddress, (nuint)TssAddress, nameof(SetTssAddress));
         AddMemory(machine, page);
         using var processor = new SafeFileHandle(Request(machine, CreateVcpu, 0, nameof(CreateVcpu)), ownsHandle: true);
         using MemoryMapping state = MemoryMapping.MapSharedFile(
@@ -155,7 +155,7 @@ public static partial class KvmTrial
             0, MigrationErrorReason.SystemCallFailed, $"the trial guest ended with exit reason {reason} instead of its halt.");
     }
 
-    private static int Request(SafeFileHandle file, uint request, nint argument, string name)
+    private static int Request(SafeFileHandle file, uint request, nuint argument, string name)
     {
         int result = Control(file, request, argument);
         Check(result, name);
@@ -168,7 +168,7 @@ public static partial class KvmTrial
     }
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    private static partial int Control(SafeFileHandle file, nuint request, nint argument);
+    private static partial int Control(SafeFileHandle file, nuint request, nuint argument);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     private static unsafe partial int Control(SafeFileHandle file, nuint request, void* argument);

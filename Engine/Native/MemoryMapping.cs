@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
@@ -62,7 +61,6 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     /// <summary>Maps a file shared and writable, from its start.</summary>
     /// <param name="file">A file open for reading and writing; it may be closed afterwards.</param>
     /// <param name="sizeBytes">Bytes to map; what lies beyond the file's end must not be touched.</param>
-    [SupportedOSPlatform("linux")]
     public static MemoryMapping MapSharedFile(SafeFileHandle file, long sizeBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(sizeBytes);
