@@ -3,7 +3,7 @@ namespace VmMigration.Engine.Runbooks.Execution;
 /// <summary>Reports events one at a time, though steps of a forEach run side by side.</summary>
 internal sealed class SerialProgress(IProgress<RunbookProgress>? inner, Guid runId)
 {
-    private readonly Lock _reporting = new();
+    private readonly Lock reporting = new();
 
     public void Report(RunbookProgressKind kind, RunbookStep? step = null, StepResult? result = null, RunbookRun? run = null) =>
         Report(new() { Kind = kind, RunId = runId, Step = step, Result = result, Run = run });
@@ -13,7 +13,7 @@ internal sealed class SerialProgress(IProgress<RunbookProgress>? inner, Guid run
     private void Report(RunbookProgress progress)
     {
         if (inner is null) return;
-        lock (_reporting) inner.Report(progress);
+        lock (reporting) inner.Report(progress);
     }
 
     private sealed class CallProgress(SerialProgress owner, RunbookStep step, int? itemIndex) : IProgress<StepActivity>

@@ -11,18 +11,18 @@ internal sealed class ExpressionParser
     /// <summary>Most parentheses within each other.</summary>
     private const int MaxDepth = 64;
 
-    private readonly List<Token> _tokens;
-    private readonly Func<int, SourceLocation> _locate;
-    private int _next;
-    private int _depth;
+    private readonly List<Token> tokens;
+    private readonly Func<int, SourceLocation> locate;
+    private int next;
+    private int depth;
 
     private ExpressionParser(string text, Func<int, SourceLocation> locate)
     {
-        _locate = locate;
-        _tokens = new ExpressionTokenizer(text, locate).ReadAll();
+        this.locate = locate;
+        tokens = new ExpressionTokenizer(text, locate).ReadAll();
     }
 
-    private Token Current => _tokens[_next];
+    private Token Current => tokens[next];
 
     /// <param name="text">What stands between the braces.</param>
     /// <param name="locate">Turns an offset in <paramref name="text"/> into a place in the runbook.</param>
@@ -42,15 +42,15 @@ internal sealed class ExpressionParser
 
     private Expression ParseOr()
     {
-        if (++_depth > MaxDepth)
+        if (++depth > MaxDepth)
         {
-            throw new ExpressionException(_locate(Current.Offset), "InvalidExpression", "The expression is nested too deeply.",
+            throw new ExpressionException(locate(Current.Offset), "InvalidExpression", "The expression is nested too deeply.",
                 $"Keep to {MaxDepth} levels; move parts into the 'if' of earlier steps.");
         }
 
         Expression left = ParseAnd();
         while (TryTake("||", out Token token)) left = new BinaryExpression(At(token), BinaryOperator.Or, left, ParseAnd());
-        _depth--;
+        depth--;
         return left;
     }
 
@@ -76,7 +76,7 @@ internal sealed class ExpressionParser
             _ => BinaryOperator.Invalid,
         };
         if (comparison == BinaryOperator.Invalid) return left;
-        Token token = _tokens[_next++];
+        Token token = tokens[next++];
         return new BinaryExpression(At(token), comparison, left, ParseNot());
     }
 
@@ -99,7 +99,7 @@ internal sealed class ExpressionParser
         }
 
         if (token.Kind is not (TokenKind.Literal or TokenKind.Name)) throw Unexpected("a value");
-        _next++;
+        next++;
         return token.Kind == TokenKind.Literal
             ? new LiteralExpression(At(token), token.Value)
             : new ReferenceExpression(At(token), token.Text, ParseSegments());
@@ -116,13 +116,13 @@ internal sealed class ExpressionParser
                 Token name = Current;
                 bool isName = name.Kind == TokenKind.Name || (name.Kind == TokenKind.Literal && name.Text is "true" or "false" or "null");
                 if (!isName) throw Unexpected("the name of a property");
-                _next++;
+                next++;
                 segments.Add(new(At(name), name.Text));
             }
             else if (TryTake("[", out Token bracket))
             {
                 if (Current.Value is not long index || index is < int.MinValue or > int.MaxValue) throw Unexpected("a whole number");
-                _next++;
+                next++;
                 if (!TryTake("]", out _)) throw Unexpected("']'");
                 segments.Add(new(At(bracket), null, (int)index));
             }
@@ -137,16 +137,16 @@ internal sealed class ExpressionParser
     {
         token = Current;
         if (token.Kind != TokenKind.Symbol || token.Text != symbol) return false;
-        _next++;
+        next++;
         return true;
     }
 
-    private SourceLocation At(Token token) => _locate(token.Offset);
+    private SourceLocation At(Token token) => locate(token.Offset);
 
     private ExpressionException Unexpected(string expected)
     {
         string found = Current.Kind == TokenKind.End ? "The expression ends" : $"'{Current.Text}' stands";
-        return new(_locate(Current.Offset), "InvalidExpression", $"{found} where {expected} should be.",
+        return new(locate(Current.Offset), "InvalidExpression", $"{found} where {expected} should be.",
             "An expression looks like ${{ parameters.name }}, ${{ steps.id.output.Property }} or ${{ item.x == 'text' && !parameters.flag }}.");
     }
 }

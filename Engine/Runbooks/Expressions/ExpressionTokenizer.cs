@@ -10,15 +10,15 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
 {
     private const string Operators = "Known are == != < <= > >= && || ! ( ) [ ] and the dot.";
     private static readonly string[] Symbols = ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", "[", "]", "."];
-    private int _position;
+    private int position;
 
     public List<Token> ReadAll()
     {
         List<Token> tokens = [];
         while (true)
         {
-            while (_position < text.Length && char.IsWhiteSpace(text[_position])) _position++;
-            if (_position == text.Length) break;
+            while (position < text.Length && char.IsWhiteSpace(text[position])) position++;
+            if (position == text.Length) break;
             tokens.Add(ReadToken());
         }
 
@@ -28,7 +28,7 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
 
     private Token ReadToken()
     {
-        int start = _position;
+        int start = position;
         char first = text[start];
         if (first == '\'') return ReadText();
         bool negative = first == '-' && start + 1 < text.Length && char.IsAsciiDigit(text[start + 1]);
@@ -37,7 +37,7 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
         foreach (string symbol in Symbols)
         {
             if (string.CompareOrdinal(text, start, symbol, 0, symbol.Length) != 0) continue;
-            _position += symbol.Length;
+            position += symbol.Length;
             return new(TokenKind.Symbol, start, symbol);
         }
 
@@ -54,23 +54,23 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
 
     private Token ReadText()
     {
-        int start = _position++;
+        int start = position++;
         var value = new StringBuilder();
-        while (_position < text.Length)
+        while (position < text.Length)
         {
-            char next = text[_position++];
+            char next = text[position++];
             if (next != '\'')
             {
                 value.Append(next);
             }
-            else if (_position < text.Length && text[_position] == '\'')
+            else if (position < text.Length && text[position] == '\'')
             {
                 value.Append('\'');
-                _position++;
+                position++;
             }
             else
             {
-                return new(TokenKind.Literal, start, text[start.._position], value.ToString());
+                return new(TokenKind.Literal, start, text[start..position], value.ToString());
             }
         }
 
@@ -80,10 +80,10 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
 
     private Token ReadNumber(bool negative)
     {
-        int start = _position;
-        if (negative) _position++;
-        while (_position < text.Length && (char.IsAsciiLetterOrDigit(text[_position]) || IsDecimalPoint())) _position++;
-        string written = text[start.._position];
+        int start = position;
+        if (negative) position++;
+        while (position < text.Length && (char.IsAsciiLetterOrDigit(text[position]) || IsDecimalPoint())) position++;
+        string written = text[start..position];
         if (long.TryParse(written, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long whole))
         {
             return new(TokenKind.Literal, start, written, whole);
@@ -102,13 +102,13 @@ internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation>
     }
 
     private bool IsDecimalPoint() =>
-        text[_position] == '.' && _position + 1 < text.Length && char.IsAsciiDigit(text[_position + 1]);
+        text[position] == '.' && position + 1 < text.Length && char.IsAsciiDigit(text[position + 1]);
 
     private Token ReadName()
     {
-        int start = _position;
-        while (_position < text.Length && (char.IsAsciiLetterOrDigit(text[_position]) || text[_position] is '_' or '-')) _position++;
-        string name = text[start.._position];
+        int start = position;
+        while (position < text.Length && (char.IsAsciiLetterOrDigit(text[position]) || text[position] is '_' or '-')) position++;
+        string name = text[start..position];
         return name switch
         {
             "true" => new(TokenKind.Literal, start, name, true),

@@ -6,16 +6,16 @@ internal sealed class DiagnosticBag(string file)
     /// <summary>A reader stops reporting here: what follows is mostly the echo of the first errors.</summary>
     private const int MaxCount = 200;
 
-    private readonly List<RunbookDiagnostic> _found = [];
+    private readonly List<RunbookDiagnostic> found = [];
 
-    public bool IsEmpty => _found.Count == 0;
+    public bool IsEmpty => found.Count == 0;
 
     /// <summary>All that was found, by position.</summary>
     public IReadOnlyList<RunbookDiagnostic> Sorted =>
-        [.. _found.OrderBy(diagnostic => diagnostic.Line).ThenBy(diagnostic => diagnostic.Column)];
+        [.. found.OrderBy(diagnostic => diagnostic.Line).ThenBy(diagnostic => diagnostic.Column)];
 
     public void Add(SourceLocation location, string code, string message, string hint)
     {
-        if (_found.Count < MaxCount) _found.Add(new(file, location.Line, location.Column, code, message, hint));
+        if (found.Count < MaxCount) found.Add(new(file, location.Line, location.Column, code, message, hint));
     }
 }

@@ -9,20 +9,20 @@ internal sealed class DocumentReader
     private static readonly string[] LaterKeys = ["modules"];
     private static readonly string[] MetadataKeys = ["name", "description"];
 
-    private readonly string _file;
-    private readonly DiagnosticBag _diagnostics;
-    private readonly ValueReader _values;
-    private readonly StepReader _steps;
-    private readonly DefaultsReader _defaults;
+    private readonly string file;
+    private readonly DiagnosticBag diagnostics;
+    private readonly ValueReader valueReader;
+    private readonly StepReader stepReader;
+    private readonly DefaultsReader defaultsReader;
 
     public DocumentReader(string text, string file, StepCatalog catalog, DiagnosticBag diagnostics)
     {
-        _file = file;
-        _diagnostics = diagnostics;
-        _values = new ValueReader(text, diagnostics);
-        var arguments = new ArgumentsReader(_values, diagnostics);
-        _steps = new StepReader(catalog, _values, arguments, diagnostics);
-        _defaults = new DefaultsReader(catalog, arguments, diagnostics);
+        this.file = file;
+        this.diagnostics = diagnostics;
+        valueReader = new ValueReader(text, diagnostics);
+        var arguments = new ArgumentsReader(valueReader, diagnostics);
+        stepReader = new StepReader(catalog, valueReader, arguments, diagnostics);
+        defaultsReader = new DefaultsReader(catalog, arguments, diagnostics);
     }
 
     /// <summary>Reads the runbook; null, or a runbook with parts missing, where there are diagnostics.</summary>
@@ -30,33 +30,33 @@ internal sealed class DocumentReader
     {
         if (root is not YamlMap map)
         {
-            _diagnostics.Add(root.Location, "WrongType", "A runbook is a map.",
+            diagnostics.Add(root.Location, "WrongType", "A runbook is a map.",
                 $"Begin with 'apiVersion: {RunbookReader.ApiVersion}' and 'kind: {RunbookReader.Kind}'.");
             return null;
         }
 
-        var reader = new MapReader(map, "a runbook", Keys, LaterKeys, _diagnostics);
+        var reader = new MapReader(map, "a runbook", Keys, LaterKeys, diagnostics);
         RequireExactly(reader, "apiVersion", RunbookReader.ApiVersion);
         RequireExactly(reader, "kind", RunbookReader.Kind);
         RunbookMetadata? metadata = ReadMetadata(reader);
-        IReadOnlyList<ParameterDeclaration> parameters = new ParameterReader(_diagnostics).Read(reader.Find("parameters"));
+        IReadOnlyList<ParameterDeclaration> parameters = new ParameterReader(diagnostics).Read(reader.Find("parameters"));
         string[] names = ParameterNames(reader.Find("parameters"));
-        Dictionary<string, IReadOnlyList<StepArgument>> defaults = _defaults.Read(reader.Find("defaults"), names);
+        Dictionary<string, IReadOnlyList<StepArgument>> defaults = defaultsReader.Read(reader.Find("defaults"), names);
 
         List<string> ids = [];
         IReadOnlyList<RunbookStep> steps = [];
         if (reader.Require("steps", "steps: [{ id: hosts, run: Get-MigrationHost }]"))
         {
-            steps = _steps.Read(reader.Find("steps")!, "steps", names, ids, defaults);
+            steps = stepReader.Read(reader.Find("steps")!, "steps", names, ids, defaults);
         }
 
         string[] mainIds = [.. ids];
         IReadOnlyList<RunbookStep> always =
-            reader.Find("always") is { } alwaysNode ? _steps.Read(alwaysNode, "always", names, ids, defaults) : [];
+            reader.Find("always") is { } alwaysNode ? stepReader.Read(alwaysNode, "always", names, ids, defaults) : [];
         IReadOnlyList<KeyValuePair<string, RunbookValue>> outputs = ReadOutputs(reader.Find("outputs"), new(names, mainIds, []));
         return metadata is null ? null : new Runbook
         {
-            File = _file,
+            File = file,
             Metadata = metadata,
             Parameters = parameters,
             Steps = steps,
@@ -71,7 +71,7 @@ internal sealed class DocumentReader
     private void RequireExactly(MapReader reader, string key, string expected)
     {
         if (reader.RequireText(key, expected) is not { } value || value.Text == expected) return;
-        _diagnostics.Add(value.Location, "NotSupported", $"'{Shown.Text(value.Text)}' is no {key} this version knows.",
+        diagnostics.Add(value.Location, "NotSupported", $"'{Shown.Text(value.Text)}' is no {key} this version knows.",
             $"Write '{key}: {expected}'.");
     }
 
@@ -81,15 +81,15 @@ internal sealed class DocumentReader
         YamlNode node = reader.Find("metadata")!;
         if (node is not YamlMap map)
         {
-            _diagnostics.Add(node.Location, "WrongType", "'metadata' must be a map.", "Write 'metadata: { name: my-runbook }'.");
+            diagnostics.Add(node.Location, "WrongType", "'metadata' must be a map.", "Write 'metadata: { name: my-runbook }'.");
             return null;
         }
 
-        var metadata = new MapReader(map, "metadata", MetadataKeys, [], _diagnostics);
+        var metadata = new MapReader(map, "metadata", MetadataKeys, [], diagnostics);
         string? description = metadata.FindText("description", "Moves a virtual machine")?.Text;
         if (metadata.RequireText("name", "my-runbook") is not { } name) return null;
         if (Identifier.IsValid(name.Text)) return new(name.Text, description);
-        _diagnostics.Add(name.Location, "InvalidName", $"'{Shown.Text(name.Text)}' cannot name a runbook.", Identifier.Rule);
+        diagnostics.Add(name.Location, "InvalidName", $"'{Shown.Text(name.Text)}' cannot name a runbook.", Identifier.Rule);
         return null;
     }
 
@@ -98,7 +98,7 @@ internal sealed class DocumentReader
         if (node is null or YamlScalar { IsNull: true }) return [];
         if (node is not YamlMap map)
         {
-            _diagnostics.Add(node.Location, "WrongType", "'outputs' must be a map of names to values.",
+            diagnostics.Add(node.Location, "WrongType", "'outputs' must be a map of names to values.",
                 "Write for example 'downtime: ${{ steps.migrate.output.Result.Downtime }}'.");
             return [];
         }
@@ -108,9 +108,9 @@ internal sealed class DocumentReader
         {
             if (!Identifier.IsValid(name.Text))
             {
-                _diagnostics.Add(name.Location, "InvalidName", $"'{Shown.Text(name.Text)}' cannot name an output.", Identifier.Rule);
+                diagnostics.Add(name.Location, "InvalidName", $"'{Shown.Text(name.Text)}' cannot name an output.", Identifier.Rule);
             }
-            else if (_values.Read(body, scope) is { } value)
+            else if (valueReader.Read(body, scope) is { } value)
             {
                 outputs.Add(new(name.Text, value));
             }

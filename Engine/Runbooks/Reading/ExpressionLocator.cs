@@ -6,25 +6,25 @@ namespace VmMigration.Engine.Runbooks.Reading;
 /// </summary>
 internal sealed class ExpressionLocator(string file, YamlScalar scalar)
 {
-    private int _from = scalar.StartIndex;
-    private int _line = scalar.Location.Line;
-    private int _lineStart = scalar.StartIndex - (scalar.Location.Column - 1);
+    private int from = scalar.StartIndex;
+    private int line = scalar.Location.Line;
+    private int lineStart = scalar.StartIndex - (scalar.Location.Column - 1);
 
     /// <summary>Where the next <c>${{</c> of the scalar stands in the file; the scalar's own place where it cannot be found.</summary>
     public SourceLocation Next()
     {
         int end = Math.Clamp(scalar.EndIndex, 0, file.Length);
-        if (_from < 0 || _from >= end) return scalar.Location;
-        int found = file.IndexOf(ExpressionTemplate.Open, _from, end - _from, StringComparison.Ordinal);
+        if (from < 0 || from >= end) return scalar.Location;
+        int found = file.IndexOf(ExpressionTemplate.Open, from, end - from, StringComparison.Ordinal);
         if (found < 0) return scalar.Location;
-        for (int index = _from; index < found; index++)
+        for (int index = from; index < found; index++)
         {
             if (file[index] != '\n') continue;
-            _line++;
-            _lineStart = index + 1;
+            line++;
+            lineStart = index + 1;
         }
 
-        _from = found + ExpressionTemplate.Open.Length;
-        return new(_line, found - _lineStart + 1);
+        from = found + ExpressionTemplate.Open.Length;
+        return new(line, found - lineStart + 1);
     }
 }

@@ -3,10 +3,10 @@ namespace VmMigration.Engine.Runbooks.Reading;
 /// <summary>Reads a map with a fixed set of keys, and reports every key that is not of that set.</summary>
 internal sealed class MapReader
 {
-    private readonly DiagnosticBag _diagnostics;
-    private readonly Dictionary<string, YamlNode> _values = [];
-    private readonly HashSet<string> _misspelt = [];
-    private readonly string _what;
+    private readonly DiagnosticBag diagnostics;
+    private readonly Dictionary<string, YamlNode> values = [];
+    private readonly HashSet<string> misspelt = [];
+    private readonly string what;
 
     /// <param name="map">The map.</param>
     /// <param name="what">What the map is, as messages call it, for example <c>a step</c>.</param>
@@ -16,13 +16,13 @@ internal sealed class MapReader
     public MapReader(YamlMap map, string what, IReadOnlyCollection<string> known, IReadOnlyCollection<string> later, DiagnosticBag diagnostics)
     {
         Location = map.Location;
-        _diagnostics = diagnostics;
-        _what = what;
+        this.diagnostics = diagnostics;
+        this.what = what;
         foreach ((YamlScalar key, YamlNode value) in map.Entries)
         {
             if (known.Contains(key.Text))
             {
-                _values.Add(key.Text, value);
+                values.Add(key.Text, value);
             }
             else if (later.Contains(key.Text))
             {
@@ -32,7 +32,7 @@ internal sealed class MapReader
             else
             {
                 diagnostics.Add(key.Location, "UnknownKey", $"'{Shown.Text(key.Text)}' is no key of {what}.", NearestName.Hint(key.Text, known));
-                if (NearestName.Find(key.Text, known) is { } meant) _misspelt.Add(meant);
+                if (NearestName.Find(key.Text, known) is { } meant) misspelt.Add(meant);
             }
         }
     }
@@ -41,14 +41,14 @@ internal sealed class MapReader
     public SourceLocation Location { get; }
 
     /// <summary>Takes a value; null where the key is not there.</summary>
-    public YamlNode? Find(string key) => _values.GetValueOrDefault(key);
+    public YamlNode? Find(string key) => values.GetValueOrDefault(key);
 
     /// <summary>Takes a text that may be missing; null also where it is something else, with a diagnostic.</summary>
     public YamlScalar? FindText(string key, string example)
     {
         if (Find(key) is not { } node) return null;
         if (node is YamlScalar { IsNull: false } text) return text;
-        _diagnostics.Add(node.Location, "WrongType", $"'{key}' of {_what} must be a text.", $"Write for example '{key}: {example}'.");
+        diagnostics.Add(node.Location, "WrongType", $"'{key}' of {what} must be a text.", $"Write for example '{key}: {example}'.");
         return null;
     }
 
@@ -62,10 +62,10 @@ internal sealed class MapReader
     /// <returns>Whether it is there.</returns>
     public bool Require(string key, string example)
     {
-        if (_values.ContainsKey(key)) return true;
-        if (!_misspelt.Contains(key))
+        if (values.ContainsKey(key)) return true;
+        if (!misspelt.Contains(key))
         {
-            _diagnostics.Add(Location, "MissingKey", $"'{key}' is missing in {_what}.", $"Add for example '{example}'.");
+            diagnostics.Add(Location, "MissingKey", $"'{key}' is missing in {what}.", $"Add for example '{example}'.");
         }
 
         return false;

@@ -8,7 +8,7 @@ namespace VmMigration.Engine.Runbooks.Reading;
 internal sealed class ValueReader(string file, DiagnosticBag diagnostics)
 {
     private static readonly StepParameter Untyped = new() { Name = "value", Type = StepParameterType.Any };
-    private readonly ReferenceChecker _references = new(diagnostics);
+    private readonly ReferenceChecker references = new(diagnostics);
 
     /// <summary>Reads a value no cmdlet gives a type to.</summary>
     public RunbookValue? Read(YamlNode node, ReferenceScope scope) => Read(node, Untyped, scope);
@@ -58,7 +58,7 @@ internal sealed class ValueReader(string file, DiagnosticBag diagnostics)
             RunbookValue value = ExpressionTemplate.Parse(scalar, file);
             foreach (RunbookValue part in value is InterpolatedValue text ? text.Parts : [value])
             {
-                if (part is ExpressionValue expression) _references.Check(expression.Expression, scope);
+                if (part is ExpressionValue expression) references.Check(expression.Expression, scope);
             }
 
             return value;

@@ -12,8 +12,8 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
     /// <summary>Deepest nesting of lists and maps.</summary>
     private const int MaxDepth = 32;
 
-    private readonly Parser _parser = new(new StringReader(text));
-    private SourceLocation _lastEnd = SourceLocation.Start;
+    private readonly Parser parser = new(new StringReader(text));
+    private SourceLocation lastEnd = SourceLocation.Start;
 
     /// <summary>Loads the one document; null with a diagnostic where the text is not such a document.</summary>
     public YamlNode? Load()
@@ -33,7 +33,7 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
         catch (Exception failure) when (failure is not OutOfMemoryException)
         {
             // The YAML parser answers some malformed input with exceptions of any kind that carry no position (YamlDotNet 18).
-            diagnostics.Add(_lastEnd, "InvalidYaml", $"The YAML parser cannot read on from here: {Sentence(failure.Message)}",
+            diagnostics.Add(lastEnd, "InvalidYaml", $"The YAML parser cannot read on from here: {Sentence(failure.Message)}",
                 "Check the indentation, the colons and the quotes on this line and the next.");
         }
 
@@ -43,7 +43,7 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
     private void ReportSyntax(YamlException syntax)
     {
         // Some of these exceptions are made without a position, which then is the start of the file.
-        SourceLocation location = syntax.Start.Index > 0 ? Locate(syntax.Start) : _lastEnd;
+        SourceLocation location = syntax.Start.Index > 0 ? Locate(syntax.Start) : lastEnd;
         if (syntax.Message.Contains(" tab ", StringComparison.Ordinal) && FindTab(location.Line) is { } tab)
         {
             diagnostics.Add(tab, "InvalidYaml", "A tab stands in the indentation.", "YAML is indented with spaces only, not with tabs.");
@@ -164,8 +164,8 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
     {
         get
         {
-            if (_parser.Current is null) MoveNext();
-            return _parser.Current!;
+            if (parser.Current is null) MoveNext();
+            return parser.Current!;
         }
     }
 
@@ -183,17 +183,17 @@ internal sealed class YamlLoader(string text, DiagnosticBag diagnostics)
 
     private void MoveNext()
     {
-        bool moved = _parser.MoveNext();
-        if (moved && _parser.Current is { } current)
+        bool moved = parser.MoveNext();
+        if (moved && parser.Current is { } current)
         {
-            _lastEnd = Locate(current.End);
+            lastEnd = Locate(current.End);
             return;
         }
 
         // After the last event the parser keeps it as the current one, which is what callers look at.
-        if (_parser.Current is not StreamEnd)
+        if (parser.Current is not StreamEnd)
         {
-            throw new YamlRefusedException(_lastEnd, "InvalidYaml", "The text ends in the middle of the document.",
+            throw new YamlRefusedException(lastEnd, "InvalidYaml", "The text ends in the middle of the document.",
                 "Complete the last key or value.");
         }
     }

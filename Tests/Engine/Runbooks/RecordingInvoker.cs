@@ -6,8 +6,8 @@ namespace VmMigration.Engine.Tests.Runbooks;
 /// <summary>Records the calls of steps and answers them as the test says.</summary>
 internal sealed class RecordingInvoker : IStepInvoker
 {
-    private readonly ReflectionProperties _properties = new();
-    private int _underWay;
+    private readonly ReflectionProperties properties = new();
+    private int underWay;
 
     /// <summary>The calls so far, in the order they began.</summary>
     public ConcurrentQueue<StepInvocation> Calls { get; } = new();
@@ -24,7 +24,7 @@ internal sealed class RecordingInvoker : IStepInvoker
         StepInvocation invocation, IProgress<StepActivity>? activity, CancellationToken cancellationToken)
     {
         Calls.Enqueue(invocation);
-        lock (_properties) MostAtOnce = Math.Max(MostAtOnce, ++_underWay);
+        lock (properties) MostAtOnce = Math.Max(MostAtOnce, ++underWay);
         try
         {
             activity?.Report(new() { Activity = invocation.StepId, PercentComplete = 50 });
@@ -32,9 +32,9 @@ internal sealed class RecordingInvoker : IStepInvoker
         }
         finally
         {
-            lock (_properties) _underWay--;
+            lock (properties) underWay--;
         }
     }
 
-    public bool TryGetProperty(object source, string name, out object? value) => _properties.TryGetProperty(source, name, out value);
+    public bool TryGetProperty(object source, string name, out object? value) => properties.TryGetProperty(source, name, out value);
 }

@@ -255,7 +255,7 @@ public sealed class RunbookExecutorTests
 
     private sealed class EventList : IProgress<RunbookProgress>
     {
-        private int _inside;
+        private int inside;
 
         public List<RunbookProgress> Seen { get; } = [];
 
@@ -263,9 +263,9 @@ public sealed class RunbookExecutorTests
 
         public void Report(RunbookProgress value)
         {
-            if (Interlocked.Increment(ref _inside) != 1) Overlapped = true;
+            if (Interlocked.Increment(ref inside) != 1) Overlapped = true;
             Seen.Add(value);
-            Interlocked.Decrement(ref _inside);
+            Interlocked.Decrement(ref inside);
         }
     }
 }
