@@ -104,10 +104,11 @@ internal sealed class MigrationListener : IAsyncDisposable
     private void Serve(Socket socket)
     {
         bool permitHeld = true;
-        string peer = socket.RemoteEndPoint?.ToString() ?? "a closed socket";
+        EndPoint? peer = null;
         bool handedOver = false;
         try
         {
+            peer = socket.RemoteEndPoint;
             (Hello hello, IIncomingMigration migration) = Authenticate(socket);
             handshakes.Release();
             permitHeld = false;
