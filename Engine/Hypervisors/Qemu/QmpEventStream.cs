@@ -34,7 +34,11 @@ public sealed class QmpEventStream : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => unsubscribe(this);
+    public void Dispose()
+    {
+        unsubscribe(this);
+        channel.Writer.TryComplete();
+    }
 
     internal void Publish(QmpEvent occurred) => channel.Writer.TryWrite(occurred);
 
