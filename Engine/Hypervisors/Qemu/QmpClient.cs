@@ -264,7 +264,7 @@ public sealed class QmpClient : IAsyncDisposable
         }
 
         // An answer whose caller was cancelled finds nobody waiting.
-        if (!message.TryGetProperty("id", out JsonElement id) || !pending.TryRemove(id.GetString()!, out var waiting)) return;
+        if (!message.TryGetProperty("id", out JsonElement id) || !pending.TryGetValue(id.GetString()!, out var waiting)) return;
         if (message.TryGetProperty("return", out JsonElement value))
         {
             waiting.Reply.TrySetResult(value.Clone());
