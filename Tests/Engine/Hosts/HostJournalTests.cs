@@ -71,9 +71,9 @@ public sealed class HostJournalTests : IDisposable
     [InlineData(MigrationRole.Source, VmOwnership.Owned,
         new[] { MigrationJournalState.Started, MigrationJournalState.Granted, MigrationJournalState.RolledBack }, VmOwnership.Owned)]
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
-        new[] { MigrationJournalState.Started, MigrationJournalState.Ready }, VmOwnership.Incoming)]
+        new[] { MigrationJournalState.Started }, VmOwnership.Incoming)]
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
-        new[] { MigrationJournalState.Started, MigrationJournalState.Ready, MigrationJournalState.Owner }, VmOwnership.Owned)]
+        new[] { MigrationJournalState.Started, MigrationJournalState.Owner }, VmOwnership.Owned)]
     internal async Task Who_may_run_the_vm_changes_with_the_record(
         MigrationRole role, VmOwnership before, MigrationJournalState[] states, VmOwnership after)
     {
@@ -120,10 +120,10 @@ public sealed class HostJournalTests : IDisposable
         var migrationId = Guid.NewGuid();
         await journal.RecordAsync(SampleVms.Entry(vmId, MigrationRole.Source, MigrationJournalState.Started, migrationId), Cancel);
         await journal.RecordAsync(SampleVms.Entry(vmId, MigrationRole.Destination, MigrationJournalState.Started, migrationId), Cancel);
-        await journal.RecordAsync(SampleVms.Entry(vmId, MigrationRole.Destination, MigrationJournalState.Ready, migrationId), Cancel);
+        await journal.RecordAsync(SampleVms.Entry(vmId, MigrationRole.Destination, MigrationJournalState.Owner, migrationId), Cancel);
 
         Assert.Equal(MigrationJournalState.Started, (await journal.FindAsync(migrationId, MigrationRole.Source, Cancel))!.State);
-        Assert.Equal(MigrationJournalState.Ready, (await journal.FindAsync(migrationId, MigrationRole.Destination, Cancel))!.State);
+        Assert.Equal(MigrationJournalState.Owner, (await journal.FindAsync(migrationId, MigrationRole.Destination, Cancel))!.State);
         Assert.Null(await journal.FindAsync(Guid.NewGuid(), MigrationRole.Source, Cancel));
     }
 
