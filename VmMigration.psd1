@@ -23,11 +23,13 @@
         'Resume-MigrationVm'
         'Remove-MigrationVm'
         'Register-MigrationVm'
+        'Wait-MigrationVm'
         'Test-VmMigration'
         'Start-VmMigration'
         'Get-VmMigration'
         'Wait-VmMigration'
         'Stop-VmMigration'
+        'Test-MigrationRunbook'
         'Invoke-MigrationRunbook'
     )
     FunctionsToExport    = @()
