@@ -71,7 +71,7 @@ public sealed class HostJournalTests : IDisposable
     [InlineData(MigrationRole.Source, VmOwnership.Owned,
         new[] { MigrationJournalState.Started, MigrationJournalState.Granted, MigrationJournalState.RolledBack }, VmOwnership.Owned)]
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
-        new[] { MigrationJournalState.Started }, VmOwnership.Incoming)]
+        new[] { MigrationJournalState.Started, MigrationJournalState.RolledBack }, VmOwnership.Incoming)]
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
         new[] { MigrationJournalState.Started, MigrationJournalState.Owner }, VmOwnership.Owned)]
     internal async Task Who_may_run_the_vm_changes_with_the_record(

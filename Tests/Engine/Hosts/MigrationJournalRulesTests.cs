@@ -19,6 +19,21 @@ public sealed class MigrationJournalRulesTests
             [MigrationJournalState.Started, MigrationJournalState.Owner, MigrationJournalState.RolledBack],
             Next(MigrationRole.Destination, MigrationJournalState.Started));
 
+    [Fact]
+    public void Only_a_source_can_grant_or_be_in_doubt_and_only_a_destination_can_take_over()
+    {
+        Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Owner, Next(MigrationRole.Source, last)));
+        Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Granted, Next(MigrationRole.Destination, last)));
+        Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Undecided, Next(MigrationRole.Destination, last)));
+    }
+
+    [Fact]
+    public void A_source_completes_only_what_it_granted() =>
+        Assert.All(
+            all.Where(last => Next(MigrationRole.Source, last).Contains(MigrationJournalState.Completed)),
+            last => Assert.Contains(
+                last, new[] { MigrationJournalState.Granted, MigrationJournalState.Undecided, MigrationJournalState.Completed }));
+
     [Theory]
     [InlineData(MigrationRole.Source)]
     [InlineData(MigrationRole.Destination)]

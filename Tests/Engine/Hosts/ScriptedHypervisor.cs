@@ -1,0 +1,76 @@
+using System.Collections.Concurrent;
+using VmMigration.Engine.Hypervisors;
+
+namespace VmMigration.Engine.Tests.Hosts;
+
+/// <summary>
+/// Stands for QEMU where a test needs VMs that outlive their host and fail on command: a 'process' is an entry in <see cref="Processes"/>.
+/// </summary>
+internal sealed class ScriptedHypervisor : IHypervisor
+{
+    private int lastProcessId = 100;
+
+    public ConcurrentDictionary<int, ScriptedProcess> Processes { get; } = new();
+
+    public string? Obstacle { get; set; }
+
+    /// <summary>What adopting throws where the process is alive.</summary>
+    public MigrationException? AdoptFails { get; set; }
+
+    /// <summary>What <see cref="StartAsync"/> waits for.</summary>
+    public Task StartGate { get; set; } = Task.CompletedTask;
+
+    public int Starting;
+
+    public HypervisorKind Kind => HypervisorKind.Qemu;
+
+    public Task<string?> FindObstacleAsync(CancellationToken cancellationToken) => Task.FromResult(Obstacle);
+
+    public async Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref Starting);
+        await StartGate.WaitAsync(cancellationToken);
+        return Make(specification, VmState.Running);
+    }
+
+    public Task<IVirtualMachine> PrepareIncomingAsync(
+        VmSpecification specification, StateContents contents, CancellationToken cancellationToken) =>
+        Task.FromResult<IVirtualMachine>(Make(specification, VmState.Incoming));
+
+    public Task<IVirtualMachine> AdoptAsync(VmSpecification specification, VmInstance instance, CancellationToken cancellationToken)
+    {
+        if (!Processes.TryGetValue(instance.ProcessId!.Value, out ScriptedProcess? process))
+        {
+            throw new MigrationException(MigrationErrorReason.VmExited, $"Process {instance.ProcessId} is gone.");
+        }
+
+        if (AdoptFails is not null) throw AdoptFails;
+        return Task.FromResult<IVirtualMachine>(new ScriptedMachine(specification, process, this));
+    }
+
+    public ScriptedMachine Make(VmSpecification specification, VmState state)
+    {
+        var process = new ScriptedProcess(Interlocked.Increment(ref lastProcessId)) { State = state };
+        Processes[process.Id] = process;
+        return new(specification, process, this);
+    }
+
+    public void End(int processId, string how)
+    {
+        if (Processes.TryRemove(processId, out ScriptedProcess? process)) process.Ended.TrySetResult(how);
+    }
+}
+
+/// <summary>A process of the <see cref="ScriptedHypervisor"/>.</summary>
+internal sealed class ScriptedProcess(int id)
+{
+    public int Id { get; } = id;
+
+    public VmState State { get; set; }
+
+    public bool GuestFollowsShutdown { get; set; } = true;
+
+    public double VcpuShare { get; set; } = 1;
+
+    public TaskCompletionSource<string> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
