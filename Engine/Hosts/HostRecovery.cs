@@ -18,7 +18,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     {
         foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Source))
         {
-            await DecideAsync(migration, StateOfSource(migration.Entry.State), cancellationToken).ConfigureAwait(false);
+            await DecideAsync(migration, StateOfSource(migration.Entry), cancellationToken).ConfigureAwait(false);
         }
 
         foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Destination))
@@ -29,13 +29,15 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         foreach (JournaledVm vm in journal.ReadVms()) await RecoverAsync(vm, cancellationToken).ConfigureAwait(false);
     }
 
-    private static MigrationJournalState StateOfSource(MigrationJournalState last) => last switch
+    private MigrationJournalState StateOfSource(MigrationJournalEntry last) => last.State switch
     {
         // Nothing was given away: the VM is still here.
         MigrationJournalState.Started => MigrationJournalState.RolledBack,
+        // The copy goes only once the destination has said that the VM runs there.
+        MigrationJournalState.Granted when journal.FindVm(last.VmId) is null => MigrationJournalState.Completed,
         // The grant may have reached the destination or not.
         MigrationJournalState.Granted => MigrationJournalState.Undecided,
-        _ => last,
+        _ => last.State,
     };
 
     private static MigrationJournalState StateOfDestination(MigrationJournalState last) => last switch
@@ -164,6 +166,12 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
             {
                 log.Debug("The copy of VM {Vm} is gone already: {Message}", vm.Specification.Name, e.Message);
+            }
+            catch (MigrationException e)
+            {
+                // Its row stays, so that the next opening tries again.
+                log.Error(e, "The copy of VM {Vm} in process {ProcessId} could not be removed", vm.Specification.Name, instance.ProcessId);
+                return;
             }
 
             RemoveFiles(instance);

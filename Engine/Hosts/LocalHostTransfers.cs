@@ -40,7 +40,14 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         IHypervisor hypervisor = hypervisors.For(specification);
         var slot = new VmSlot(
             specification,
-            new VmSlotState { Ownership = VmOwnership.Incoming, MigrationId = request.MigrationId, PeerHostName = request.SourceHostName },
+            new VmSlotState
+            {
+                Ownership = VmOwnership.Incoming,
+                MigrationId = request.MigrationId,
+                PeerHostName = request.SourceHostName,
+                // For a crash right after the takeover, before anybody could say otherwise.
+                MeantToRun = true,
+            },
             journal, log);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
         registry.Add(slot);

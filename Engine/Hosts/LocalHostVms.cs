@@ -70,23 +70,23 @@ internal sealed class LocalHostVms(
 
     /// <inheritdoc cref="IMigrationHost.StartVmAsync"/>
     public Task<VmDescription> StartAsync(Guid vmId, CancellationToken cancellationToken) =>
-        ChangeAsync(vmId, "started", mayRunAfterwards: true, StartAsync, cancellationToken);
+        ChangeAsync(vmId, "started", ownedOnly: true, StartAsync, cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.StopVmAsync"/>
     public Task<VmDescription> StopAsync(Guid vmId, bool force, CancellationToken cancellationToken)
     {
         // A forced stop does not wait for a guest that takes its time over a shutdown.
         if (force) registry.Find(vmId).InterruptShutdown();
-        return ChangeAsync(vmId, "stopped", mayRunAfterwards: false, (slot, token) => StopAsync(slot, force, token), cancellationToken);
+        return ChangeAsync(vmId, "stopped", ownedOnly: false, (slot, token) => StopAsync(slot, force, token), cancellationToken);
     }
 
     /// <inheritdoc cref="IMigrationHost.PauseVmAsync"/>
     public Task<VmDescription> PauseAsync(Guid vmId, CancellationToken cancellationToken) =>
-        ChangeAsync(vmId, "paused", mayRunAfterwards: false, PauseAsync, cancellationToken);
+        ChangeAsync(vmId, "paused", ownedOnly: false, PauseAsync, cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.ResumeVmAsync"/>
     public Task<VmDescription> ResumeAsync(Guid vmId, CancellationToken cancellationToken) =>
-        ChangeAsync(vmId, "resumed", mayRunAfterwards: true, ResumeAsync, cancellationToken);
+        ChangeAsync(vmId, "resumed", ownedOnly: false, ResumeAsync, cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.RemoveVmAsync"/>
     public async Task RemoveAsync(Guid vmId, CancellationToken cancellationToken)
@@ -106,12 +106,12 @@ internal sealed class LocalHostVms(
     }
 
     private async Task<VmDescription> ChangeAsync(
-        Guid vmId, string operation, bool mayRunAfterwards, Func<VmSlot, CancellationToken, Task> change, CancellationToken cancellationToken)
+        Guid vmId, string operation, bool ownedOnly, Func<VmSlot, CancellationToken, Task> change, CancellationToken cancellationToken)
     {
         VmSlot slot = registry.Find(vmId);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
         VmRefusals.RequireNoMigration(slot, operation);
-        if (mayRunAfterwards) VmRefusals.RequireOwned(slot, operation);
+        if (ownedOnly) VmRefusals.RequireOwned(slot, operation);
         await change(slot, cancellationToken).ConfigureAwait(false);
         log.Information("VM {Vm} ({VmId}) was {Operation}", slot.Name, vmId, operation);
         return await slot.DescribeAsync(hostName, cancellationToken).ConfigureAwait(false);
@@ -153,12 +153,13 @@ internal sealed class LocalHostVms(
 
     private async Task StopAsync(VmSlot slot, bool force, CancellationToken cancellationToken)
     {
-        if (slot.Present.Unreached is not null) await TryReachAsync(slot, cancellationToken).ConfigureAwait(false);
+        bool unreached = slot.Present.Unreached is not null;
+        if (unreached) await TryReachAsync(slot, cancellationToken).ConfigureAwait(false);
         VmSlotState known = slot.Present;
         VmSlotState stopped = known with { Failure = FailureOnceStopped(known), MeantToRun = false, ShutdownAsked = false };
         if (known.Machine is not { } machine)
         {
-            if (known.Failure is null || known.Ownership != VmOwnership.Owned)
+            if (!unreached && (known.Failure is null || known.Ownership != VmOwnership.Owned))
             {
                 throw VmRefusals.InvalidState(slot, VmState.Stopped, "only a Running, Paused or Failed VM can be stopped");
             }
@@ -198,10 +199,12 @@ internal sealed class LocalHostVms(
         slot.SaveFact(slot.Present with { MeantToRun = false });
     }
 
-    private static async Task ResumeAsync(VmSlot slot, CancellationToken cancellationToken)
+    private async Task ResumeAsync(VmSlot slot, CancellationToken cancellationToken)
     {
         IVirtualMachine machine =
             await RequireStateAsync(slot, VmState.Paused, "only a Paused VM can be resumed", cancellationToken).ConfigureAwait(false);
+        // On record before the first instruction: after a crash no doubt may be left.
+        if (slot.Present.Ownership == VmOwnership.Undecided) await UndecidedVm.TakeBackAsync(slot, journal, log).ConfigureAwait(false);
         await machine.ResumeAsync(cancellationToken).ConfigureAwait(false);
         slot.SaveFact(slot.Present with { MeantToRun = true });
     }

@@ -27,7 +27,7 @@ internal static class VmRefusals
         if (slot.Present.Ownership == VmOwnership.Owned) return;
         throw new MigrationException(MigrationErrorReason.Undecided,
             $"'{slot.Name}' cannot be {operation} on this host: {slot.Present.Failure}",
-            "If the other host runs the VM, stop it here with force and remove it.");
+            "If the other host runs the VM, stop this copy with force and remove it; resume it here only if it does not.");
     }
 
     /// <summary>The error for an operation that the state does not allow.</summary>

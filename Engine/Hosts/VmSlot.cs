@@ -139,7 +139,7 @@ internal sealed class VmSlot
         {
             VmSlotState asked = present;
             if (asked.Ownership == VmOwnership.Incoming) return (VmState.Incoming, null);
-            if (asked.Machine is null) return (asked.Failure is null || !MayRun(asked) ? VmState.Stopped : VmState.Failed, asked.Failure);
+            if (asked.Machine is null) return (HasFailed(asked) ? VmState.Failed : VmState.Stopped, asked.Failure);
             string gone = "Its process has ended.";
             try
             {
@@ -186,7 +186,9 @@ internal sealed class VmSlot
         await EndMachineAsync(machine, present with { Failure = wanted ? null : how, ShutdownAsked = false }).ConfigureAwait(false);
     }
 
-    private static bool MayRun(VmSlotState state) => state.Ownership == VmOwnership.Owned;
+    /// <summary>Whether a VM without process is failed: of one that may not run here, the failure message says that and no more.</summary>
+    private static bool HasFailed(VmSlotState state) =>
+        state.Unreached is not null || (state.Failure is not null && state.Ownership == VmOwnership.Owned);
 
     private void Write(VmSlotState next) => journal.SaveVm(new()
     {
