@@ -149,6 +149,8 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         (MigrationRole.Source, MigrationJournalState.Granted or MigrationJournalState.Completed) => VmOwnership.GivenAway,
         (MigrationRole.Source, MigrationJournalState.RolledBack) => VmOwnership.Owned,
         (MigrationRole.Destination, MigrationJournalState.Owner) => VmOwnership.Owned,
+        // It owned the VM and could not run it: what may be left of the copy is discarded when the host is opened next.
+        (MigrationRole.Destination, MigrationJournalState.RolledBack) => VmOwnership.Incoming,
         (_, MigrationJournalState.Undecided) => VmOwnership.Undecided,
         _ => null,
     };

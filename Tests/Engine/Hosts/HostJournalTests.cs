@@ -73,6 +73,8 @@ public sealed class HostJournalTests : IDisposable
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
         new[] { MigrationJournalState.Started, MigrationJournalState.RolledBack }, VmOwnership.Incoming)]
     [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
+        new[] { MigrationJournalState.Started, MigrationJournalState.Owner, MigrationJournalState.RolledBack }, VmOwnership.Incoming)]
+    [InlineData(MigrationRole.Destination, VmOwnership.Incoming,
         new[] { MigrationJournalState.Started, MigrationJournalState.Owner }, VmOwnership.Owned)]
     internal async Task Who_may_run_the_vm_changes_with_the_record(
         MigrationRole role, VmOwnership before, MigrationJournalState[] states, VmOwnership after)
