@@ -21,6 +21,7 @@ internal sealed class SourceMigration
     private readonly ILogger log;
     private readonly MigrationStatusFeed feed;
     private readonly long startedAt = Stopwatch.GetTimestamp();
+    private WriteTrace? trace;
     private long stoppedAt;
     private bool wasRunning;
 
@@ -72,6 +73,7 @@ internal sealed class SourceMigration
             }
             catch (Exception error)
             {
+                LiftTrace();
                 await RollBackAsync(link, error, cancellationToken.IsCancellationRequested).ConfigureAwait(false);
                 return feed.Current;
             }
@@ -126,7 +128,7 @@ internal sealed class SourceMigration
     {
         var transfer = new PageTransfer(link, vm.Memory, limit, counters);
         var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
-        using WriteTrace trace = await vm.StartWriteTraceAsync(cancellationToken).ConfigureAwait(false);
+        trace = await vm.StartWriteTraceAsync(cancellationToken).ConfigureAwait(false);
         PageSet remaining = await precopy.RunAsync(trace, cancellationToken).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Switchover);
         await switchover.RunAsync(precopy, trace, remaining, cancellationToken).ConfigureAwait(false);
@@ -165,11 +167,13 @@ internal sealed class SourceMigration
     {
         long commitStart = Stopwatch.GetTimestamp();
         var commit = new SourceCommit(link, request.Offer, log);
-        switch (await commit.RunAsync(wasRunning).ConfigureAwait(false))
+        MigrationOutcome outcome = await commit.RunAsync(wasRunning).ConfigureAwait(false);
+        TimeSpan commitTime = Stopwatch.GetElapsedTime(commitStart);
+        result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };
+        LiftTrace();
+        switch (outcome)
         {
             case MigrationOutcome.DestinationOwns:
-                result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };
-                TimeSpan commitTime = Stopwatch.GetElapsedTime(commitStart);
                 await CompleteAsync(commit, commit.Resumed is { } resumed ? Describe(result, resumed, commitTime) : result).ConfigureAwait(false);
                 break;
             case MigrationOutcome.SourceOwns:
@@ -178,6 +182,20 @@ internal sealed class SourceMigration
             default:
                 await KeepUndecidedAsync().ConfigureAwait(false);
                 break;
+        }
+    }
+
+    /// <summary>Lifts the traces only when the time no longer counts: over much memory that takes milliseconds.</summary>
+    private void LiftTrace()
+    {
+        try
+        {
+            trace?.Dispose();
+        }
+        catch (MigrationException error)
+        {
+            // A VM that ended took its traces with it.
+            log.Debug(error, "The write traces could not be lifted");
         }
     }
 
