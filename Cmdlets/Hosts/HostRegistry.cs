@@ -33,6 +33,28 @@ internal static class HostRegistry
     public static IReadOnlyList<IMigrationHost> All() => [.. Hosts.OrderBy(entry => entry.Key, StringComparer.OrdinalIgnoreCase)
         .Select(entry => entry.Value)];
 
+    /// <summary>
+    /// Asks each host in turn and leaves out one that another runspace closes meanwhile: it has nothing any more.
+    /// </summary>
+    public static async Task<IReadOnlyList<(IMigrationHost Host, T Item)>> AskAllAsync<T>(
+        IEnumerable<IMigrationHost> hosts, Func<IMigrationHost, Task<IReadOnlyList<T>>> question)
+    {
+        List<(IMigrationHost, T)> answers = [];
+        foreach (IMigrationHost host in hosts)
+        {
+            try
+            {
+                answers.AddRange((await question(host).ConfigureAwait(false)).Select(item => (host, item)));
+            }
+            catch (MigrationException) when (!IsOpen(host))
+            {
+                continue;
+            }
+        }
+
+        return answers;
+    }
+
     /// <summary>The hosts whose name matches; a pattern without wildcards must match one.</summary>
     public static IReadOnlyList<IMigrationHost> Find(string pattern)
     {
@@ -55,6 +77,8 @@ internal static class HostRegistry
             Hosts.TryRemove(name, out IMigrationHost? host) ? Task.Run(async () => await host.DisposeAsync().ConfigureAwait(false)) : Task.CompletedTask)];
         Task.WaitAll(closing, CloseLimit);
     }
+
+    private static bool IsOpen(IMigrationHost host) => Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);
 
     private static MigrationException NameTaken(string name) => new(
         MigrationErrorReason.InvalidState, $"This session has a host '{name}' already.",

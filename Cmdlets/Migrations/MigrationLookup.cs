@@ -1,6 +1,5 @@
 using System.Management.Automation;
 using VmMigration.Engine;
-using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -37,14 +36,11 @@ internal static class MigrationLookup
     private static async Task<IReadOnlyList<LocatedMigration>> FindAsync(
         Func<MigrationStatus, bool> matches, CancellationToken cancellationToken)
     {
-        List<LocatedMigration> found = [];
-        foreach (IMigrationHost host in HostRegistry.All())
-        {
-            IReadOnlyList<MigrationStatus> statuses = await host.ListMigrationsAsync(cancellationToken).ConfigureAwait(false);
-            found.AddRange(statuses.Where(matches).Select(status => new LocatedMigration(host, status)));
-        }
-
-        return [.. found.OrderBy(migration => migration.Status.StartedAt)];
+        var statuses = await HostRegistry.AskAllAsync(HostRegistry.All(), host => host.ListMigrationsAsync(cancellationToken))
+            .ConfigureAwait(false);
+        return [.. statuses.Where(status => matches(status.Item))
+            .Select(status => new LocatedMigration(status.Host, status.Item))
+            .OrderBy(migration => migration.Status.StartedAt)];
     }
 
     private static MigrationException NotFound(string message) => new(

@@ -1,3 +1,4 @@
+using System.Globalization;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -61,6 +62,10 @@ public sealed record VmMigrationResult
 
     /// <summary>The passes one by one.</summary>
     public IReadOnlyList<MigrationPass> PassDetails { get; init; } = [];
+
+    /// <summary>The main numbers in one line.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{TotalTime.TotalSeconds:F2} s in all, {Downtime.TotalMilliseconds:F1} ms of downtime, {Passes} passes");
 
     internal static VmMigrationResult From(MigrationResult result) => new()
     {

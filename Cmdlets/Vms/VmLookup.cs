@@ -40,16 +40,11 @@ internal static class VmLookup
     private static async Task<List<LocatedVm>> FindAsync(
         IReadOnlyList<MigrationHostReference>? hosts, Func<VmDescription, bool> matches, CancellationToken cancellationToken)
     {
-        List<LocatedVm> found = [];
         IReadOnlyList<IMigrationHost> searched = hosts is null
             ? HostRegistry.All()
             : [.. hosts.SelectMany(host => HostRegistry.Find(host.Name)).Distinct()];
-        foreach (IMigrationHost host in searched)
-        {
-            IReadOnlyList<VmDescription> vms = await host.ListVmsAsync(cancellationToken).ConfigureAwait(false);
-            found.AddRange(vms.Where(matches).Select(vm => new LocatedVm(host, vm)));
-        }
-
+        var vms = await HostRegistry.AskAllAsync(searched, host => host.ListVmsAsync(cancellationToken)).ConfigureAwait(false);
+        List<LocatedVm> found = [.. vms.Where(vm => matches(vm.Item)).Select(vm => new LocatedVm(vm.Host, vm.Item))];
         HashSet<Guid> elsewhere = [.. found.Where(vm => !IsIncoming(vm)).Select(vm => vm.Id)];
         found.RemoveAll(vm => IsIncoming(vm) && elsewhere.Contains(vm.Id));
         return found;

@@ -1,0 +1,74 @@
+using System.Reflection;
+using NetArchTest.Rules;
+using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Migration;
+
+namespace VmMigration.Cmdlets.Tests;
+
+public sealed class ArchitectureTests
+{
+    private static readonly Assembly Engine = typeof(IMigrationHost).Assembly;
+    private static readonly Assembly Cmdlets = typeof(MigrationCmdlet).Assembly;
+
+    [Theory]
+    [InlineData("System.Management.Automation")]
+    [InlineData("VmMigration.Cmdlets")]
+    public void Engine_never_depends_on(string name)
+    {
+        Assert.DoesNotContain(Engine.GetReferencedAssemblies(), reference => reference.Name == name);
+        NetArchTest.Rules.TestResult result = Types.InAssembly(Engine).ShouldNot().HaveDependencyOn(name).GetResult();
+        Assert.True(result.IsSuccessful, string.Join('\n', result.FailingTypeNames ?? []));
+    }
+
+    [Fact]
+    public void Nothing_public_in_the_cmdlets_shows_an_engine_type()
+    {
+        // PowerShell looks at the public types before the initializer has told the runtime where the engine is.
+        IEnumerable<string> shown = Cmdlets.GetExportedTypes().SelectMany(type => TypesShownBy(type).Where(IsOfEngine).Select(engine => $"{type}: {engine}"));
+        Assert.Empty(shown);
+    }
+
+    [Theory]
+    [InlineData(typeof(VmState), typeof(Engine.Hypervisors.VmState))]
+    [InlineData(typeof(HypervisorKind), typeof(Engine.Hypervisors.HypervisorKind))]
+    [InlineData(typeof(GuestProgramKind), typeof(Engine.Hypervisors.Embedded.GuestProgramKind))]
+    [InlineData(typeof(QemuAccelerator), typeof(Engine.Hypervisors.Qemu.QemuAccelerator))]
+    [InlineData(typeof(QemuNetwork), typeof(Engine.Hypervisors.Qemu.QemuNetwork))]
+    [InlineData(typeof(MigrationState), typeof(Engine.Migration.MigrationState))]
+    [InlineData(typeof(PreflightSeverity), typeof(Engine.Migration.PreflightSeverity))]
+    [InlineData(typeof(WriteTraceMechanism), typeof(Engine.Memory.WriteTraceMechanism))]
+    public void Every_enumeration_has_the_engine_s_names_and_values(Type shown, Type engine)
+    {
+        Dictionary<string, int> ValuesOf(Type type) => Enum.GetNames(type).Where(name => name != "Invalid")
+            .ToDictionary(name => name, name => (int)Enum.Parse(type, name));
+        Assert.Equal(ValuesOf(engine), ValuesOf(shown));
+    }
+
+    [Fact]
+    public void The_result_has_every_property_of_the_engine_s()
+    {
+        Assert.Equal(NamesOf(typeof(MigrationResult)), NamesOf(typeof(VmMigrationResult)));
+        Assert.Equal(NamesOf(typeof(DowntimeBreakdown)), NamesOf(typeof(DowntimeParts)));
+        Assert.Equal(NamesOf(typeof(PassSummary)), NamesOf(typeof(MigrationPass)));
+    }
+
+    private static IEnumerable<string> NamesOf(Type type) =>
+        type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(property => property.Name).Order();
+
+    private static bool IsOfEngine(Type type) =>
+        type.Assembly == Engine || (type.HasElementType && IsOfEngine(type.GetElementType()!)) || type.GetGenericArguments().Any(IsOfEngine);
+
+    private static IEnumerable<Type> TypesShownBy(Type type)
+    {
+        const BindingFlags Shown = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+        for (Type? ancestor = type.BaseType; ancestor is not null; ancestor = ancestor.BaseType) yield return ancestor;
+        foreach (Type contract in type.GetInterfaces()) yield return contract;
+        foreach (PropertyInfo property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance)) yield return property.PropertyType;
+        foreach (FieldInfo field in type.GetFields(Shown).Where(field => field.IsPublic || field.FieldType.IsValueType)) yield return field.FieldType;
+        foreach (MethodInfo method in type.GetMethods(Shown).Where(method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly))
+        {
+            yield return method.ReturnType;
+            foreach (ParameterInfo parameter in method.GetParameters()) yield return parameter.ParameterType;
+        }
+    }
+}
