@@ -15,6 +15,10 @@ namespace VmMigration.Cmdlets;
 /// <code>New-MigrationVm web02 -HostName kvm01 -MemoryBytes 2GB -VcpuCount 2 -Disk /vm/web02.qcow2 -Network User</code>
 /// <para>Makes a QEMU VM that boots from a disk image.</para>
 /// </example>
+/// <example>
+/// <code>New-MigrationVm demo -HostName kvm01 -MemoryBytes 1GB -DemoGuest -FillBytes 464MB -RewriteBytes 64MB</code>
+/// <para>Makes a Linux guest from the distribution's kernel and busybox that fills and rewrites memory.</para>
+/// </example>
 [Cmdlet(VerbsCommon.New, "MigrationVm", DefaultParameterSetName = Embedded, SupportsShouldProcess = true)]
 [OutputType(typeof(MigrationVm))]
 public sealed class NewMigrationVmCommand : MigrationCmdlet
@@ -22,6 +26,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     private const string Embedded = "Embedded";
     private const string Qemu = "Qemu";
     private const string QemuKernel = "QemuKernel";
+    private const string Demo = "DemoGuest";
 
     /// <summary>Name, unique on the host: 1 to 64 of A-Z a-z 0-9 . _ - starting with a letter or digit.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
@@ -88,6 +93,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     /// <summary>What executes the guest's instructions; Auto takes KVM where it really runs.</summary>
     [Parameter(ParameterSetName = Qemu)]
     [Parameter(ParameterSetName = QemuKernel)]
+    [Parameter(ParameterSetName = Demo)]
     public QemuAccelerator Accelerator { get; set; } = QemuAccelerator.Auto;
 
     /// <summary>QEMU machine type.</summary>
@@ -100,6 +106,20 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     [Parameter(ParameterSetName = Qemu)]
     [Parameter(ParameterSetName = QemuKernel)]
     public string[] ExtraArgument { get; set; } = [];
+
+    /// <summary>Make a Linux guest from the distribution's kernel and busybox.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = Demo)]
+    public SwitchParameter DemoGuest { get; set; }
+
+    /// <summary>Memory in bytes that holds random data in the demo guest, a multiple of 1MB. The default is 464MB.</summary>
+    [Parameter(ParameterSetName = Demo)]
+    [ValidateRange(0, long.MaxValue)]
+    public long? FillBytes { get; set; }
+
+    /// <summary>The part of it in bytes that the demo guest rewrites in a loop, a multiple of 1MB, at most half. The default is 64MB.</summary>
+    [Parameter(ParameterSetName = Demo)]
+    [ValidateRange(0, long.MaxValue)]
+    public long? RewriteBytes { get; set; }
 
     /// <summary>Defines the VM.</summary>
     protected override void ProcessRecord()
@@ -116,7 +136,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
                 MemoryBytes = MemoryBytes,
                 VcpuCount = VcpuCount,
                 Embedded = ParameterSetName == Embedded ? SpecifyEmbedded() : null,
-                Qemu = qemu,
+                Qemu = DemoGuest ? await BuildDemoGuestAsync(token).ConfigureAwait(false) : qemu,
             };
             return await host.CreateVmAsync(specification, token).ConfigureAwait(false);
         });
@@ -142,6 +162,14 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
         Network = (Engine.Hypervisors.Qemu.QemuNetwork)Network,
         ExtraArguments = ExtraArgument,
     };
+
+    private async Task<QemuGuest> BuildDemoGuestAsync(CancellationToken cancellationToken)
+    {
+        var demo = new QemuDemoGuest();
+        demo = demo with { FillBytes = FillBytes ?? demo.FillBytes, RewriteBytes = RewriteBytes ?? demo.RewriteBytes };
+        QemuGuest guest = await demo.BuildAsync(DemoGuestCache.Directory, cancellationToken).ConfigureAwait(false);
+        return guest with { Accelerator = (Engine.Hypervisors.Qemu.QemuAccelerator)Accelerator };
+    }
 
     private string? ToFilePath(string? path) => path is null ? null : GetUnresolvedProviderPathFromPSPath(path);
 }

@@ -25,7 +25,7 @@ public sealed class RemoveMigrationVmCommand : VmSelectionCmdlet
     {
         const string Action = "Remove VM";
         bool asks = MyInvocation.BoundParameters.ContainsKey("WhatIf") || MyInvocation.BoundParameters.ContainsKey("Confirm");
-        if (!Force || asks || GetVariableValue("WhatIfPreference") is true) return ShouldProcess(vm.Title, Action);
+        if (!Force || asks || LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"))) return ShouldProcess(vm.Title, Action);
         WriteVerbose($"{Action}: {vm.Title}");
         return true;
     }

@@ -36,7 +36,10 @@ public sealed class StopMigrationVmCommand : VmStateCmdlet
     private protected override bool IsAgreed(LocatedVm vm)
     {
         if (!TurnOff || Force || MyInvocation.BoundParameters.ContainsKey("Confirm")) return true;
-        if (GetVariableValue("ConfirmPreference") is ConfirmImpact.None) return true;
+        // Text where a script set the variable in a scope of its own.
+        bool neverAsk = LanguagePrimitives.TryConvertTo(GetVariableValue("ConfirmPreference"), out ConfirmImpact preference)
+            && preference == ConfirmImpact.None;
+        if (neverAsk) return true;
         return ShouldContinue($"Turn off {vm.Title}? What the guest has not written to disk is lost.", "Turn off VM", ref yesToAll, ref noToAll);
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.ObjectModel;
 using System.Diagnostics.CodeAnalysis;
 using System.Management.Automation;
+using System.Management.Automation.Internal;
 using System.Management.Automation.Runspaces;
 
 namespace VmMigration.Cmdlets.Tests.Hosting;
@@ -51,12 +52,18 @@ public sealed class ModuleSession : IDisposable
     }
 
     /// <summary>A session with hosts <c>$a</c> and <c>$b</c>, and an embedded VM <c>$vm</c> running on <c>$a</c>.</summary>
-    public static ModuleSession WithRunningVm(string vmParameters = "-MemoryBytes 16MB -Program HotSetWriter -StepsPerSecond 20000")
+    public static ModuleSession WithRunningVm(string vmParameters = "-MemoryBytes 16MB -Program HotSetWriter -StepsPerSecond 2000")
     {
         ModuleSession session = WithHosts();
         session.RunClean($"New-MigrationVm $vm $a {vmParameters} | Start-MigrationVm");
         return session;
     }
+
+    /// <summary>
+    /// As <see cref="WithRunningVm"/>, but the VM rewrites 64 MiB so fast that a migration limited to <c>1MB</c> a second goes on until
+    /// it is stopped.
+    /// </summary>
+    public static ModuleSession WithBusyVm() => WithRunningVm("-MemoryBytes 64MB -Program HotSetWriter -StepsPerSecond 1000000");
 
     public ScriptOutcome Run([StringSyntax("powershell")] string script)
     {
@@ -85,8 +92,8 @@ public sealed class ModuleSession : IDisposable
     public string Render([StringSyntax("powershell")] string script)
     {
         Host.Screen.TakeText();
-        RunClean($"$PSStyle.OutputRendering = 'PlainText'; & {{ {script} }} | Out-Default");
-        return Host.Screen.TakeText();
+        RunClean($"& {{ {script} }} | Out-Default");
+        return new StringDecorated(Host.Screen.TakeText()).ToString(OutputRendering.PlainText);
     }
 
     /// <summary>A shell for what needs more than one call, for example stopping it.</summary>

@@ -1,0 +1,57 @@
+using System.Management.Automation;
+using VmMigration.Cmdlets.Tests.Hosting;
+
+namespace VmMigration.Cmdlets.Tests;
+
+public sealed class CompletionTests : IDisposable
+{
+    private readonly ModuleSession session = ModuleSession.WithRunningVm();
+
+    public void Dispose() => session.Dispose();
+
+    [Theory]
+    [InlineData("Get-MigrationHost ")]
+    [InlineData("Test-MigrationHost -Name ")]
+    [InlineData("Disconnect-MigrationHost ")]
+    [InlineData("Start-VmMigration web -DestinationHost ")]
+    [InlineData("New-MigrationVm web -HostName ")]
+    public void Hosts_are_offered(string line)
+    {
+        Assert.Equal([session.HostA, session.HostB], Complete(line).Where(IsOurs));
+        Assert.Equal([session.HostB], Complete(line + "b-").Where(IsOurs));
+    }
+
+    [Theory]
+    [InlineData("Get-MigrationVm ")]
+    [InlineData("Start-MigrationVm -Name ")]
+    [InlineData("Start-VmMigration ")]
+    [InlineData("Wait-VmMigration ")]
+    public void VMs_are_offered(string line) => Assert.Equal([session.VmName], Complete(line + "vm-").Where(IsOurs));
+
+    [Fact]
+    public void VMs_of_the_named_host_only_are_offered()
+    {
+        session.RunClean("New-MigrationVm other-$s $b 16MB");
+        Assert.Equal([$"other-{session.Suffix}"], Complete($"Start-MigrationVm -HostName {session.HostB} -Name ").Where(IsOurs));
+    }
+
+    [Fact]
+    public void Ids_of_migrations_are_offered()
+    {
+        string id = session.RunClean("(Start-VmMigration $vm $b -Wait).Id.ToString()").Single<string>();
+        Assert.Contains(id, Complete("Get-VmMigration -Id "));
+        Assert.Equal([id], Complete($"Wait-VmMigration -Id {id[..8]}"));
+    }
+
+    [Fact]
+    public void Guest_programs_are_offered_and_no_invalid_one() =>
+        Assert.Equal(["Checksum", "HotSetWriter", "Idle", "SequentialWriter"], Complete("New-MigrationVm -Program ").Order());
+
+    private bool IsOurs(string text) => text.EndsWith(session.Suffix, StringComparison.Ordinal);
+
+    private IReadOnlyList<string> Complete(string line)
+    {
+        using var shell = PowerShell.Create(session.Runspace);
+        return [.. CommandCompletion.CompleteInput(line, line.Length, null, shell).CompletionMatches.Select(match => match.CompletionText)];
+    }
+}
