@@ -19,7 +19,7 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
         VmRefusals.RequireNoMigration(slot, "migrated");
         VmRefusals.RequireOwned(slot, "migrated");
-        (VmState state, _) = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
+        VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
         if (state is not (VmState.Running or VmState.Paused) || slot.Present.Machine is not { } machine)
         {
             throw VmRefusals.InvalidState(slot, state, "only a Running or Paused VM can be migrated", "Start it first.");

@@ -96,7 +96,7 @@ internal sealed class LocalHostVms(
         VmRefusals.RequireNoMigration(slot, "removed");
         if (slot.Present.Machine is not null || slot.Present.Unreached is not null)
         {
-            (VmState state, _) = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
+            VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
             throw VmRefusals.InvalidState(slot, state, "only a VM that has no process any more can be removed", "Stop it first.");
         }
 
@@ -122,7 +122,7 @@ internal sealed class LocalHostVms(
         VmSlotState known = slot.Present;
         if (known.Machine is not null)
         {
-            (VmState state, _) = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
+            VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
             throw VmRefusals.InvalidState(slot, state, "only a Stopped or Failed VM can be started",
                 state == VmState.Paused ? "Resume it instead." : "Stop it first, with force where it does not answer.");
         }
@@ -170,7 +170,7 @@ internal sealed class LocalHostVms(
 
         if (!force)
         {
-            (VmState state, _) = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
+            VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
             if (state != VmState.Running)
             {
                 throw VmRefusals.InvalidState(slot, state, "only the guest of a Running VM can shut itself down", "Stop it with force.");
@@ -212,7 +212,7 @@ internal sealed class LocalHostVms(
     private static async Task<IVirtualMachine> RequireStateAsync(
         VmSlot slot, VmState required, string allowed, CancellationToken cancellationToken)
     {
-        (VmState state, _) = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
+        VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
         return state == required && slot.Present.Machine is { } machine
             ? machine
             : throw VmRefusals.InvalidState(slot, state, allowed, state is VmState.Stopped or VmState.Failed ? "Start it first." : null);

@@ -67,8 +67,14 @@ internal sealed class VmSlot
     /// <summary>Makes the state the present one and records it: for what is true whether or not the journal can be written.</summary>
     public void SaveFact(VmSlotState next)
     {
-        present = next;
-        Write(next);
+        try
+        {
+            Write(next);
+        }
+        finally
+        {
+            present = next;
+        }
     }
 
     /// <summary>Takes a VM in and notices when it ends by itself. The VM stays in, and watched, where the journal cannot be written.</summary>
@@ -133,45 +139,21 @@ internal sealed class VmSlot
     }
 
     /// <summary>Asks what the VM is doing, without the lock.</summary>
-    public async Task<(VmState State, string? Failure)> AskStateAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            VmSlotState asked = present;
-            if (asked.Ownership == VmOwnership.Incoming) return (VmState.Incoming, null);
-            if (asked.Machine is null) return (HasFailed(asked) ? VmState.Failed : VmState.Stopped, asked.Failure);
-            string gone = "Its process has ended.";
-            try
-            {
-                VmState state = await asked.Machine.GetStateAsync(cancellationToken).ConfigureAwait(false);
-                if (state != VmState.Stopped) return (state, asked.Failure);
-            }
-            catch (Exception e) when (e is MigrationException or ObjectDisposedException)
-            {
-                gone = e.Message;
-            }
-
-            // The answer is about a VM that was replaced while it was asked: ask again.
-            if (!ReferenceEquals(asked, present)) continue;
-            if (asked.Ending) return (VmState.Stopped, null);
-            // A source that has given its VM away ends its paused copy by itself; the slot goes a moment later.
-            bool givenAway = asked.MigrationId is not null && journal.FindVm(Specification.Id) is not { Ownership: VmOwnership.Owned };
-            return givenAway ? (VmState.Paused, null) : (VmState.Failed, gone);
-        }
-    }
+    public async Task<VmState> AskStateAsync(CancellationToken cancellationToken) =>
+        (await AskAsync(cancellationToken).ConfigureAwait(false)).State;
 
     /// <summary>Describes the VM, without the lock.</summary>
     public async Task<VmDescription> DescribeAsync(string hostName, CancellationToken cancellationToken)
     {
-        (VmState state, string? failure) = await AskStateAsync(cancellationToken).ConfigureAwait(false);
-        VmSlotState known = present;
+        (VmSlotState known, VmState state, string? failure) = await AskAsync(cancellationToken).ConfigureAwait(false);
+        IVirtualMachine? machine = state == VmState.Stopped ? null : known.Machine;
         return new()
         {
             Specification = Specification,
             HostName = hostName,
             State = state,
-            Instance = known.Machine?.Instance,
-            Capabilities = known.Machine?.Capabilities,
+            Instance = machine?.Instance,
+            Capabilities = machine?.Capabilities,
             MigrationId = known.MigrationId,
             FailureMessage = failure,
         };
@@ -183,7 +165,38 @@ internal sealed class VmSlot
         bool wanted = present.ShutdownAsked;
         if (wanted) log.Information("The guest followed a late shutdown: {How}", how);
         else log.Error("The VM ended by itself: {How}", how);
-        await EndMachineAsync(machine, present with { Failure = wanted ? null : how, ShutdownAsked = false }).ConfigureAwait(false);
+        // At once, so that nobody sees it stopped in between.
+        present = present with { Failure = wanted ? null : how, ShutdownAsked = false };
+        await EndMachineAsync(machine, present).ConfigureAwait(false);
+    }
+
+    /// <summary>What is known of the VM, and what it was doing at that moment.</summary>
+    private async Task<(VmSlotState Known, VmState State, string? Failure)> AskAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            VmSlotState asked = present;
+            VmState withoutProcess = HasFailed(asked) ? VmState.Failed : VmState.Stopped;
+            if (asked.Ownership == VmOwnership.Incoming) return (asked, VmState.Incoming, null);
+            if (asked.Machine is null) return (asked, withoutProcess, asked.Failure);
+            string gone = "Its process has ended.";
+            try
+            {
+                VmState state = await asked.Machine.GetStateAsync(cancellationToken).ConfigureAwait(false);
+                if (state != VmState.Stopped) return (asked, state, asked.Failure);
+            }
+            catch (Exception e) when (e is MigrationException or ObjectDisposedException)
+            {
+                gone = e.Message;
+            }
+
+            // The answer is about a VM that was replaced while it was asked: ask again.
+            if (!ReferenceEquals(asked, present)) continue;
+            if (asked.Ending) return (asked, withoutProcess, asked.Failure);
+            // A source that has given its VM away ends its paused copy by itself; the slot goes a moment later.
+            bool givenAway = asked.MigrationId is not null && journal.FindVm(Specification.Id) is not { Ownership: VmOwnership.Owned };
+            return givenAway ? (asked, VmState.Paused, null) : (asked, VmState.Failed, gone);
+        }
     }
 
     /// <summary>Whether a VM without process is failed: of one that may not run here, the failure message says that and no more.</summary>
