@@ -36,7 +36,7 @@ public sealed class InvokeMigrationRunbookCommand : MigrationRunbookCmdlet
         if (runbook is null) return;
         bool planOnly = MyInvocation.BoundParameters.TryGetValue("WhatIf", out object? whatIf)
             ? (SwitchParameter)whatIf
-            : GetVariableValue("WhatIfPreference") is true;
+            : LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"));
         if (!planOnly && !ShouldProcess(runbook.File, "Run runbook")) return;
 
         string directory = SessionState.Path.CurrentFileSystemLocation.ProviderPath;
