@@ -6,10 +6,13 @@ namespace VmMigration.Cmdlets;
 
 /// <summary>
 /// Waits for migrations at once, with one time limit: writes those that completed, as they do, and an error about each that did not.
-/// Ending the wait leaves the migrations alone; their source hosts drive them.
+/// Ending the wait leaves the migrations alone, for their source hosts drive them, unless they are to be cancelled when the pipeline stops.
 /// </summary>
 internal sealed class MigrationWait(MigrationCmdlet cmdlet)
 {
+    /// <summary>Cancel the migrations when the pipeline is stopped, and end only when they have ended.</summary>
+    public bool CancelsOnStop { get; init; }
+
     /// <param name="migrations">What to wait for.</param>
     /// <param name="timeout">Limit for all of them together; null waits as long as it takes.</param>
     public void WaitForAll(IReadOnlyList<LocatedMigration> migrations, TimeSpan? timeout)
@@ -41,6 +44,12 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         catch (OperationCanceledException) when (!pipelineStop.IsCancellationRequested)
         {
             queue.Post(() => WriteTimeout(migration.Title, status));
+        }
+        catch (OperationCanceledException) when (CancelsOnStop)
+        {
+            // The pipeline's token is used up; the source host ends a cancellation by itself.
+            await migration.Host.CancelMigrationAsync(status.Id, CancellationToken.None).ConfigureAwait(false);
+            throw;
         }
         catch (MigrationException exception)
         {

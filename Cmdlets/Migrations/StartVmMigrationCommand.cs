@@ -7,8 +7,8 @@ namespace VmMigration.Cmdlets;
 /// <summary>Live-migrates VMs to another host.</summary>
 /// <remarks>
 /// Writes a handle at once; the source host drives the migration, so it goes on whatever becomes of this pipeline. With -Wait the cmdlet
-/// shows progress and writes the migrations as they complete, with their results; Ctrl+C then ends only the waiting. Stop-VmMigration
-/// cancels a migration.
+/// shows progress and writes the migrations as they complete, with their results; Ctrl+C then ends only the waiting, or with -CancelOnStop
+/// the migrations too, as a runbook's step does. Stop-VmMigration cancels a migration.
 /// </remarks>
 /// <example>
 /// <code>Start-VmMigration web01 -DestinationHost kvm02 -VerifyMemory -Wait</code>
@@ -37,6 +37,10 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     /// <summary>Show progress until the migrations have ended, and write those that completed.</summary>
     [Parameter]
     public SwitchParameter Wait { get; set; }
+
+    /// <summary>With -Wait: cancel the migrations where the pipeline is stopped before they have ended; the VMs run on at their source hosts.</summary>
+    [Parameter]
+    public SwitchParameter CancelOnStop { get; set; }
 
     /// <summary>Write a job for each migration, for Wait-Job, Receive-Job and Stop-Job.</summary>
     [Parameter]
@@ -68,7 +72,7 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     /// <summary>Waits for what was started, where that was asked for.</summary>
     protected override void EndProcessing()
     {
-        if (Wait) new MigrationWait(this).WaitForAll(started, timeout: null);
+        if (Wait) new MigrationWait(this) { CancelsOnStop = CancelOnStop }.WaitForAll(started, timeout: null);
     }
 
     private protected override void ProcessVm(LocatedVm vm, object target) =>

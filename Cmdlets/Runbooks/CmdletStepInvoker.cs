@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Management.Automation;
 using System.Management.Automation.Runspaces;
+using VmMigration.Engine.Runbooks;
 using VmMigration.Engine.Runbooks.Execution;
 
 namespace VmMigration.Cmdlets;
@@ -11,6 +12,8 @@ namespace VmMigration.Cmdlets;
 /// </summary>
 internal sealed class CmdletStepInvoker : IStepInvoker, IDisposable
 {
+    private const string CancelOnStop = nameof(StartVmMigrationCommand.CancelOnStop);
+
     private readonly ConcurrentBag<Runspace> idle = [];
     private readonly ConcurrentBag<Runspace> opened = [];
     private readonly string? workingDirectory;
@@ -27,6 +30,7 @@ internal sealed class CmdletStepInvoker : IStepInvoker, IDisposable
         using var shell = PowerShell.Create(runspace);
         shell.AddCommand(invocation.Cmdlet);
         foreach ((string name, object? value) in invocation.Arguments) shell.AddParameter(name, StepValueConversion.ToPowerShell(value));
+        if (StopsItsWork(invocation)) shell.AddParameter(CancelOnStop, true);
         if (activity is not null) Forward(shell.Streams, activity);
         try
         {
@@ -62,6 +66,10 @@ internal sealed class CmdletStepInvoker : IStepInvoker, IDisposable
     {
         foreach (Runspace runspace in opened) runspace.Dispose();
     }
+
+    /// <summary>Whoever cancels a runbook means the work of its step, not only the waiting for it; a runbook can say otherwise.</summary>
+    private static bool StopsItsWork(StepInvocation invocation) => !invocation.Arguments.ContainsKey(CancelOnStop)
+        && CmdletCatalog.Catalog.TryFind(invocation.Cmdlet, out StepCmdlet? cmdlet) && cmdlet.TryFindParameter(CancelOnStop, out _);
 
     private Runspace Open()
     {

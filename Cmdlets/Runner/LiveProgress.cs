@@ -1,6 +1,5 @@
 using System.Globalization;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 using VmMigration.Engine.Runbooks;
 using VmMigration.Engine.Runbooks.Execution;
 using EngineStepStatus = VmMigration.Engine.Runbooks.Execution.StepStatus;
