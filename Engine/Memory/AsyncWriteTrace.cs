@@ -92,7 +92,7 @@ public sealed class AsyncWriteTrace : WriteTrace
             }
         }
 
-        // The scan of an address space that is gone succeeds and reports nothing.
+        // The scan of an address space that goes away meanwhile can succeed and report nothing.
         if (target.HasExited)
         {
             throw new MigrationException(

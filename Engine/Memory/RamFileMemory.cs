@@ -52,17 +52,9 @@ public sealed class RamFileMemory : GuestMemory
     public override int TryRead(long offset, Span<byte> destination)
     {
         CheckRange(offset, destination.Length);
-        int done = 0;
-        while (done < destination.Length)
-        {
-            int count = PositionalIo.Read(file, offset + done, destination[done..]);
-            if (count is -Errno.EIO or -Errno.EHWPOISON) break;
-            if (count < 0) throw Errno.Failure(-count, "pread", Describe(offset + done, destination.Length - done));
-            if (count == 0) throw Truncated(offset + done);
-            done += count;
-        }
-
-        return done;
+        int count = PositionalIo.ReadFully(file, offset, destination, out int errno);
+        if (count == destination.Length || errno is Errno.EIO or Errno.EHWPOISON) return count;
+        throw errno == 0 ? Truncated(offset + count) : Errno.Failure(errno, "pread", Describe(offset, destination.Length));
     }
 
     /// <inheritdoc/>

@@ -114,6 +114,11 @@ public sealed unsafe partial class PagemapScan : IDisposable
             if (count >= 0) return count;
             int errno = Marshal.GetLastPInvokeError();
             if (errno == Errno.EINTR) continue;
+            if (errno == Errno.ESRCH)
+            {
+                throw new SystemCallException(errno, MigrationErrorReason.VmExited, $"Process {processId} ended: it has no memory to scan.");
+            }
+
             throw Errno.Failure(
                 errno, "ioctl", $"PAGEMAP_SCAN, process {processId}, 0x{argument.Start:x}-0x{argument.End:x}, flags {argument.Flags}");
         }

@@ -26,6 +26,31 @@ public static partial class PositionalIo
         }
     }
 
+    /// <summary>Reads from <paramref name="offset"/> until the destination is full, the file ends or a read fails.</summary>
+    /// <param name="file">File to read.</param>
+    /// <param name="offset">Offset in bytes.</param>
+    /// <param name="destination">Filled from its start.</param>
+    /// <param name="errno">0, or the error number that ended the reading at <c>offset + count</c>.</param>
+    /// <returns>Bytes read; fewer than asked for with <paramref name="errno"/> 0 means that the file ended.</returns>
+    public static int ReadFully(SafeFileHandle file, long offset, Span<byte> destination, out int errno)
+    {
+        int done = 0;
+        while (done < destination.Length)
+        {
+            int count = Read(file, offset + done, destination[done..]);
+            if (count <= 0)
+            {
+                errno = -count;
+                return done;
+            }
+
+            done += count;
+        }
+
+        errno = 0;
+        return done;
+    }
+
     /// <summary>Writes once at <paramref name="offset"/>, again only after EINTR.</summary>
     /// <returns>Bytes written, which can be fewer than asked for, or the negative error number.</returns>
     public static unsafe int Write(SafeFileHandle file, long offset, ReadOnlySpan<byte> source)

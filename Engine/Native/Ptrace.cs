@@ -134,8 +134,10 @@ public sealed partial class Ptrace
     private static unsafe T Run<T>(PidFd target, Func<Ptrace, T> work)
     {
         int processId = target.ProcessId;
-        if (Trace(Seize, processId, 0, null) < 0) throw SeizeFailure(processId, Marshal.GetLastPInvokeError());
+        int seizeErrno = Trace(Seize, processId, 0, null) < 0 ? Marshal.GetLastPInvokeError() : 0;
+        // A process that has ended and waits to be collected is refused with EPERM, like one without the right to it.
         if (target.HasExited) throw Gone(processId);
+        if (seizeErrno != 0) throw SeizeFailure(processId, seizeErrno);
         if (Trace(Interrupt, processId, 0, null) < 0) throw Failure(processId, "PTRACE_INTERRUPT");
         WaitForFirstStop(processId);
 
