@@ -127,15 +127,21 @@ public class UserfaultfdPopulatorTests
     [Fact]
     public void Populating_allocates_nothing()
     {
+        // Once for what the runtime sets up at the first call of each path, once to measure.
+        MeasureAllocation();
+        Assert.Equal(0, MeasureAllocation());
+    }
+
+    private static long MeasureAllocation()
+    {
         const int pages = 2048;
         using var ram = new RamFile(pages);
         for (int page = 0; page < pages; page += 5) ram.Engine.Write(page * Page, Filled(2 * Page));
         for (int page = 0; page < pages; page += 15) ram.Guest.Slice(page * Page, 1)[0] = 1;
         using UserfaultfdPopulator populator = ram.Populator();
-        populator.Populate(0, Page);
         long before = GC.GetAllocatedBytesForCurrentThread();
         populator.Populate(0, ram.SizeBytes);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
     private static byte[] Filled(int lengthBytes)
