@@ -33,7 +33,9 @@ public static class QemuCommandLine
             "-uuid", specification.Id.ToString(),
             "-no-user-config",
             "-machine", ramId == RamId ? $"{guest.MachineType},memory-backend={RamId}" : guest.MachineType,
-            "-object", $"memory-backend-file,id={Escape(ramId)},share=on,size={Invariant(specification.MemoryBytes)},mem-path={Escape(paths.RamFile)}",
+            "-object",
+            $"memory-backend-file,id={Escape(ramId)},share=on,align=2M,size={Invariant(specification.MemoryBytes)}"
+                + $",mem-path={Escape(paths.RamFile)}",
             "-display", "none",
         ];
         if (!replaced.Contains("m")) arguments.AddRange("-m", $"{Invariant(specification.MemoryBytes >> 20)}M");

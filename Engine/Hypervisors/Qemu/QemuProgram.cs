@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace VmMigration.Engine.Hypervisors.Qemu;
 
 /// <summary>Finds the system emulator.</summary>
@@ -21,5 +23,21 @@ internal static class QemuProgram
             .Select(directory => Path.Combine(directory, Name))
             .Append(EnterpriseLinuxPath)
             .FirstOrDefault(File.Exists);
+    }
+
+    /// <summary>Whether a build of QEMU can filter its own system calls; some are made without libseccomp.</summary>
+    public static async Task<bool> HasSandboxAsync(string program)
+    {
+        var info = new ProcessStartInfo(program, ["-sandbox", "on", "-version"])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
+        using var process = Process.Start(info)
+            ?? throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, $"{program} cannot be run.", InstallAction);
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        await process.StandardOutput.ReadToEndAsync().ConfigureAwait(false);
+        await errors.ConfigureAwait(false);
+        await process.WaitForExitAsync().ConfigureAwait(false);
+        return process.ExitCode == 0;
     }
 }

@@ -13,8 +13,35 @@ internal static class QemuStateTransfer
     // Device state comes in pieces of 32 KiB and RAM in long runs; larger reads save system calls with RAM.
     private const int BufferBytes = 256 << 10;
 
+    // Beyond what any link carries: the stream that takes the state sets the pace.
+    private const long UnlimitedBytesPerSecond = 1L << 40;
+
     // A cancelled migration has its socket shut down under it and ends within milliseconds.
     private static readonly TimeSpan CancelTimeLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Sets QEMU up for saving or loading states of this kind, so that it need not be done in the downtime.</summary>
+    public static async Task SetUpAsync(QmpClient qmp, StateContents contents, CancellationToken cancellationToken)
+    {
+        // late-block-activate: the destination takes its disks (and their locks) when it is resumed, not when its state is loaded;
+        // until then the source can go on with them.
+        var capabilities = new JsonObject
+        {
+            ["capabilities"] = new JsonArray(
+                Capability("events", true), Capability("late-block-activate", true),
+                Capability("x-ignore-shared", contents == StateContents.Devices)),
+        };
+        await qmp.ExecuteAsync("migrate-set-capabilities", capabilities, cancellationToken).ConfigureAwait(false);
+        if (contents == StateContents.Devices) return;
+        var parameters = new JsonObject { ["max-bandwidth"] = UnlimitedBytesPerSecond };
+        await qmp.ExecuteAsync("migrate-set-parameters", parameters, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has a QEMU that was started for it listen for its state.</summary>
+    public static async Task ListenAsync(QmpClient qmp, string socketPath, CancellationToken cancellationToken)
+    {
+        var arguments = new JsonObject { ["uri"] = $"unix:{socketPath}" };
+        await qmp.ExecuteAsync("migrate-incoming", arguments, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Has QEMU write its state to <paramref name="destination"/>.</summary>
     /// <param name="qmp">Connection to the QEMU.</param>
@@ -163,4 +190,6 @@ internal static class QemuStateTransfer
         string words = migration.TryGetProperty("error-desc", out var description) ? description.GetString()! : "it gave no reason";
         return new(MigrationErrorReason.HypervisorFailed, $"QEMU could not save the VM's state: {words}.");
     }
+
+    private static JsonObject Capability(string name, bool state) => new() { ["capability"] = name, ["state"] = state };
 }

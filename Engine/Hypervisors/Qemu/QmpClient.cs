@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Net.Sockets;
@@ -282,7 +283,7 @@ public sealed class QmpClient : IAsyncDisposable
         DateTimeOffset time = DateTimeOffset.FromUnixTimeSeconds(timestamp.GetProperty("seconds").GetInt64())
             .AddMicroseconds(timestamp.GetProperty("microseconds").GetInt64());
         JsonElement data = message.TryGetProperty("data", out JsonElement value) ? value.Clone() : default;
-        var occurred = new QmpEvent(name, data, time);
+        var occurred = new QmpEvent(name, data, time, Stopwatch.GetTimestamp());
         lock (subscriptionsLock)
         {
             foreach (QmpEventStream subscription in subscriptions)

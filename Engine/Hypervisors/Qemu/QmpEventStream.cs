@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
 namespace VmMigration.Engine.Hypervisors.Qemu;
@@ -32,6 +33,9 @@ public sealed class QmpEventStream : IDisposable
             throw new MigrationException(reason.Reason, reason.Message, reason.RecommendedAction, reason);
         }
     }
+
+    /// <summary>Takes the next event if one has arrived. An event that came before the answer to a command has.</summary>
+    public bool TryRead([NotNullWhen(true)] out QmpEvent? occurred) => channel.Reader.TryRead(out occurred);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -31,7 +31,7 @@ public sealed class QemuCommandLineReaderTests
         Assert.Equal("q35,memory-backend=pc.ram", unnamed.Qemu!.MachineType);
         Assert.DoesNotContain("-object", named.Qemu.ExtraArguments);
         Assert.Contains(
-            "memory-backend-file,id=mem0,share=on,size=1073741824,mem-path=/r",
+            "memory-backend-file,id=mem0,share=on,align=2M,size=1073741824,mem-path=/r",
             QemuCommandLine.Build(named, new("/d", "/r"), QemuAccelerator.Kvm, incoming: true, sandbox: false));
     }
 

@@ -1,0 +1,168 @@
+using System.Runtime.InteropServices;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Hypervisors.Qemu;
+
+/// <summary>
+/// Runs VMs under an unmodified QEMU: each as a daemon of its own with its RAM in a shared file, so that the engine can move the memory
+/// from outside and can be restarted without the VMs noticing.
+/// </summary>
+public sealed class QemuHypervisor : IHypervisor
+{
+    private readonly QemuHypervisorOptions options;
+    private readonly string vmsDirectory;
+    private readonly Lazy<KernelFeatures> features;
+    private readonly Lazy<Task<KvmTrialResult>> kvmTrial = new(() => Task.Run(KvmTrial.Execute));
+    private readonly Lazy<Task<bool>> sandbox;
+
+    /// <param name="options">Where its files go. Nothing is made or tried before the first VM.</param>
+    public QemuHypervisor(QemuHypervisorOptions options)
+    {
+        this.options = options with
+        {
+            StateDirectory = Path.GetFullPath(options.StateDirectory), RamDirectory = Path.GetFullPath(options.RamDirectory),
+        };
+        vmsDirectory = Path.Combine(this.options.StateDirectory, "vms");
+        features = new(() => options.Features ?? KernelFeatures.Probe());
+        sandbox = new(() => QemuProgram.HasSandboxAsync(ProgramPath!));
+    }
+
+    /// <inheritdoc/>
+    public HypervisorKind Kind => HypervisorKind.Qemu;
+
+    private string? ProgramPath => options.ProgramPath ?? QemuProgram.Find();
+
+    /// <inheritdoc/>
+    public Task<string?> FindObstacleAsync(CancellationToken cancellationToken) => Task.FromResult(FindObstacle());
+
+    /// <inheritdoc/>
+    /// <remarks>The specification of the VM names the machine's version and the accelerator that were taken.</remarks>
+    public Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken) =>
+        LaunchAsync(specification, incoming: null, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IVirtualMachine> PrepareIncomingAsync(
+        VmSpecification specification, StateContents contents, CancellationToken cancellationToken) =>
+        LaunchAsync(specification, contents, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<IVirtualMachine> AdoptAsync(
+        VmSpecification specification, VmInstance instance, CancellationToken cancellationToken)
+    {
+        if (instance is not { ProcessId: { } processId, QmpSocketPath: { } socketPath })
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument, $"'{specification.Name}' cannot be found again without process id and QMP socket.");
+        }
+
+        var attachment = new QemuAttachment(
+            await QemuProcess.ConnectAsync(socketPath, processId, cancellationToken).ConfigureAwait(false));
+        await using (attachment.ConfigureAwait(false))
+        {
+            if (QemuInstancePaths.Find(instance) is { } own) attachment.FindOwnRam(own.RamFile, specification.MemoryBytes);
+            else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
+            CpuControlGroup.LiftLeftover(processId);
+            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Adopts a QEMU that something else started. Its specification is read from its command line and from itself.</summary>
+    /// <param name="qmpSocketPath">Path of its QMP unix socket; nothing else may be connected to it.</param>
+    /// <param name="name">Name to give the VM; null takes the one QEMU was started with.</param>
+    /// <param name="cancellationToken">Cancels the adoption.</param>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.VmExited"/> where nobody listens there; <see cref="MigrationErrorReason.HypervisorFailed"/> where it
+    /// is no QMP socket or another client holds it; <see cref="MigrationErrorReason.AccessDenied"/>;
+    /// <see cref="MigrationErrorReason.InvalidState"/> where the VM waits for a migration.
+    /// </exception>
+    public async Task<IVirtualMachine> RegisterAsync(string qmpSocketPath, string? name, CancellationToken cancellationToken)
+    {
+        string socketPath = Path.GetFullPath(qmpSocketPath);
+        QemuProcess process = await QemuProcess.ConnectAsync(socketPath, expectedProcessId: null, cancellationToken).ConfigureAwait(false);
+        var attachment = new QemuAttachment(process);
+        await using (attachment.ConfigureAwait(false))
+        {
+            QemuRam ram = await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
+            VmSpecification specification = await QemuRegistration.ReadAsync(process, ram, name, cancellationToken).ConfigureAwait(false);
+            var instance = new VmInstance
+            {
+                ProcessId = process.Handle.ProcessId,
+                QmpSocketPath = socketPath,
+                RamFilePath = ram.FilePath,
+                Accelerator = QemuCommandLine.AcceleratorName(specification.Qemu!.Accelerator),
+            };
+            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Removes what an engine that was killed left in the state directory: processes, RAM files and directories of VMs that are not
+    /// among the known ones. Call it before the first VM is made, and with every VM that is still to be adopted.
+    /// </summary>
+    /// <returns>The directories that were removed.</returns>
+    public Task<IReadOnlyList<string>> RemoveLeftoversAsync(IEnumerable<VmInstance> known, CancellationToken cancellationToken) =>
+        QemuLeftovers.RemoveAsync(vmsDirectory, known, cancellationToken);
+
+    private string? FindObstacle()
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        {
+            return $"QEMU guests are run on x86-64 Linux; this is {RuntimeInformation.OSDescription} on {RuntimeInformation.ProcessArchitecture}.";
+        }
+
+        if (ProgramPath is not { } program || !File.Exists(program))
+        {
+            return $"{options.ProgramPath ?? QemuProgram.Name} is not installed. {QemuProgram.InstallAction}";
+        }
+
+        return FileAccessCheck.IsWritable(options.RamDirectory)
+            ? null
+            : $"The directory {options.RamDirectory} for guest RAM does not exist or may not be written. Mount a tmpfs there, or name another.";
+    }
+
+    private async Task<IVirtualMachine> LaunchAsync(
+        VmSpecification specification, StateContents? incoming, CancellationToken cancellationToken)
+    {
+        if (FindObstacle() is { } obstacle) throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, obstacle);
+        QemuAccelerator accelerator = await ChooseAcceleratorAsync(specification).ConfigureAwait(false);
+        bool hasSandbox = await sandbox.Value.ConfigureAwait(false);
+        QemuInstancePaths paths = QemuInstancePaths.ForNew(vmsDirectory, options.RamDirectory, specification.Id);
+        IReadOnlyList<string> arguments = QemuCommandLine.Build(specification, paths, accelerator, incoming is not null, hasSandbox);
+        try
+        {
+            QemuInstanceFiles.Create(paths, specification.MemoryBytes);
+            int processId = await QemuLauncher.StartAsync(ProgramPath!, arguments, paths, cancellationToken).ConfigureAwait(false);
+            var instance = new VmInstance
+            {
+                ProcessId = processId,
+                QmpSocketPath = paths.QmpSocket,
+                RamFilePath = paths.RamFile,
+                SerialLogPath = specification.Qemu!.SerialConsole ? paths.SerialLog : null,
+                Accelerator = QemuCommandLine.AcceleratorName(accelerator),
+            };
+            var attachment = new QemuAttachment(
+                await QemuProcess.ConnectAsync(paths.QmpSocket, processId, cancellationToken).ConfigureAwait(false));
+            await using (attachment.ConfigureAwait(false))
+            {
+                attachment.FindOwnRam(paths.RamFile, specification.MemoryBytes);
+                if (incoming is { } contents) await attachment.ListenAsync(contents, paths.IncomingSocket, cancellationToken).ConfigureAwait(false);
+                VmSpecification pinned = await attachment.PinAsync(specification, accelerator, cancellationToken).ConfigureAwait(false);
+                return await attachment.CompleteAsync(pinned, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            await QemuInstanceFiles.RemoveAsync(paths).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task<QemuAccelerator> ChooseAcceleratorAsync(VmSpecification specification)
+    {
+        QemuAccelerator wanted = specification.Qemu?.Accelerator
+            ?? throw new MigrationException(MigrationErrorReason.InvalidArgument, $"'{specification.Name}' is no VM of QEMU.");
+        if (wanted != QemuAccelerator.Auto) return wanted;
+        KvmTrialResult trial = await kvmTrial.Value.ConfigureAwait(false);
+        return trial.Runs ? QemuAccelerator.Kvm : QemuAccelerator.Tcg;
+    }
+}

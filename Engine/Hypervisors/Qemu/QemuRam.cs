@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Hypervisors.Qemu;
+
+/// <summary>Where a QEMU process has its guest's RAM, and the engine's own way to it.</summary>
+/// <param name="Memory">The RAM; unreachable where <paramref name="Obstacle"/> says so.</param>
+/// <param name="Address">Address of the RAM block in the process; 0 where it is unreachable.</param>
+/// <param name="BlockName">Name of the RAM block on the migration stream of a QEMU that something else started; else empty.</param>
+/// <param name="FilePath">Path of the file that backs it; null where it has none that can be opened.</param>
+/// <param name="Obstacle">Why the engine cannot reach it, in a sentence; null where it can.</param>
+internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockName, string? FilePath, string? Obstacle)
+{
+    /// <summary>Finds the RAM of a QEMU that was started with this RAM file.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> where it does not map the file as it should.</exception>
+    public static QemuRam OfOwn(int processId, string ramFile, long sizeBytes)
+    {
+        ProcessMapping? mapping = ProcessMaps.FindFile(processId, ramFile);
+        if (mapping is null || !mapping.IsShared || mapping.FileOffset != 0 || mapping.SizeBytes != sizeBytes)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidState, $"QEMU (process {processId}) does not share {sizeBytes} bytes of {ramFile}: {mapping}.");
+        }
+
+        return new(RamFileMemory.Open(ramFile, sizeBytes), mapping.Start, "", ramFile, null);
+    }
+
+    /// <summary>Asks a QEMU that something else started, and looks at its mappings.</summary>
+    public static async Task<QemuRam> OfForeignAsync(QemuProcess process, CancellationToken cancellationToken)
+    {
+        string backend = await ReadPropertyAsync(process.Qmp, "/machine", "memory-backend", cancellationToken).ConfigureAwait(false) ?? "";
+        string name = backend[(backend.LastIndexOf('/') + 1)..];
+        JsonElement backends = await process.Qmp.ExecuteAsync("query-memdev", cancellationToken).ConfigureAwait(false);
+        JsonElement[] matching = [.. backends.EnumerateArray()
+            .Where(entry => entry.TryGetProperty("id", out JsonElement id) && id.GetString() == name)];
+        if (name.Length == 0 || matching.Length != 1)
+        {
+            long total = backends.EnumerateArray().Sum(entry => entry.GetProperty("size").GetInt64());
+            return Unreachable(total, name, "its RAM is not one block of one memory backend (-machine memory-backend=…).");
+        }
+
+        long size = matching[0].GetProperty("size").GetInt64();
+        if (!matching[0].GetProperty("share").GetBoolean())
+        {
+            return Unreachable(size, name,
+                "its RAM is private to QEMU. Start it with -object memory-backend-file or -memfd, share=on, and -machine memory-backend=….");
+        }
+
+        // Guest-physical address 0 is the start of the RAM block on every PC machine.
+        ulong address = await ReadHostAddressAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
+        ProcessMapping? start = ProcessMaps.Read(process.Handle.ProcessId).FirstOrDefault(line => line.Start <= address && address < line.End);
+        ProcessMapping? whole = start is null ? null : ProcessMaps.FindFile(process.Handle.ProcessId, start.Path);
+        if (whole is null || !whole.IsShared || whole.Start != address || whole.FileOffset != 0 || whole.SizeBytes != size)
+        {
+            return Unreachable(size, name, $"its RAM is not one shared mapping of one file: {whole}.");
+        }
+
+        string? path = await ReadPropertyAsync(process.Qmp, backend, "mem-path", cancellationToken).ConfigureAwait(false);
+        var memory = new RamFileMemory(ProcessMaps.OpenFileAt(process.Handle.ProcessId, address), size);
+        return new(memory, address, name, path == whole.Path && File.Exists(path) ? path : null, null);
+    }
+
+    /// <summary>A property of QEMU's object tree as text; null where the object has none of that name.</summary>
+    public static async Task<string?> ReadPropertyAsync(QmpClient qmp, string path, string property, CancellationToken cancellationToken)
+    {
+        var arguments = new JsonObject { ["path"] = path, ["property"] = property };
+        try
+        {
+            JsonElement value = await qmp.ExecuteAsync("qom-get", arguments, cancellationToken).ConfigureAwait(false);
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.HypervisorFailed)
+        {
+            // "Property '…' not found": a memory backend without a file has no mem-path.
+            return null;
+        }
+    }
+
+    private static QemuRam Unreachable(long sizeBytes, string name, string reason)
+    {
+        // A VM whose memory has no size that is known still has some.
+        long size = Math.Max(sizeBytes, GuestMemory.PageSizeBytes);
+        return new(new UnreachableMemory(size, reason), 0, name, null, $"The engine cannot reach the guest's memory: {reason}");
+    }
+
+    // The answer reads "Host virtual address for 0x0 (pc.ram) is 0x7f0123400000".
+    private static async Task<ulong> ReadHostAddressAsync(QmpClient qmp, CancellationToken cancellationToken)
+    {
+        var arguments = new JsonObject { ["command-line"] = "gpa2hva 0x0" };
+        JsonElement answer = await qmp.ExecuteAsync("human-monitor-command", arguments, cancellationToken).ConfigureAwait(false);
+        string text = answer.GetString()!.Trim();
+        int mark = text.LastIndexOf("is 0x", StringComparison.Ordinal);
+        if (mark >= 0 && ulong.TryParse(text.AsSpan(mark + 5), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address))
+        {
+            return address;
+        }
+
+        throw new MigrationException(MigrationErrorReason.HypervisorFailed, $"QEMU does not say where the guest's RAM is: '{text}'.");
+    }
+}

@@ -1,0 +1,122 @@
+namespace VmMigration.Engine.Hypervisors.Qemu;
+
+/// <summary>
+/// Pauses, resumes, saves and loads one QEMU, and keeps what is known of its run state: in the downtime nothing is asked that is known.
+/// </summary>
+internal sealed class QemuStateMover
+{
+    private readonly QemuProcess process;
+    private readonly QemuVmDirectory directory;
+    private readonly string? ramObstacle;
+    private QemuStatus status;
+    private StateContents preparedFor;
+
+    /// <param name="process">The QEMU.</param>
+    /// <param name="directory">Where its sockets are.</param>
+    /// <param name="status">What it is doing now.</param>
+    /// <param name="ramObstacle">Why its RAM cannot be left out of its state; null where it can.</param>
+    public QemuStateMover(QemuProcess process, QemuVmDirectory directory, QemuStatus status, string? ramObstacle)
+    {
+        this.process = process;
+        this.directory = directory;
+        this.status = status;
+        this.ramObstacle = ramObstacle;
+        preparedFor = status.State == VmState.Incoming ? StateContents.Invalid : StateContents.Devices;
+    }
+
+    private static QemuStatus Running { get; } = new(VmState.Running, "running");
+
+    private static QemuStatus Paused { get; } = new(VmState.Paused, "paused");
+
+    /// <summary>Stops the vCPUs; QEMU answers when they stand and all disk requests are done.</summary>
+    public async Task PauseAsync(CancellationToken cancellationToken)
+    {
+        if (status.State == VmState.Incoming) throw WrongState("paused");
+        await process.Qmp.ExecuteAsync("stop", cancellationToken).ConfigureAwait(false);
+        if (status.State == VmState.Running) status = Paused;
+    }
+
+    /// <summary>Starts the vCPUs, and takes the disks back after a save.</summary>
+    public async Task ResumeAsync(CancellationToken cancellationToken)
+    {
+        // QEMU would take it as a wish to run as soon as the state is there.
+        if (status.State == VmState.Incoming) throw WrongState("resumed");
+        await process.Qmp.ExecuteAsync("cont", cancellationToken).ConfigureAwait(false);
+        status = Running;
+    }
+
+    /// <summary>
+    /// Does what can be done for a save before the downtime. A paused VM whose state was saved before is run for a moment, because QEMU
+    /// refuses to save it again; see <see cref="QemuStatus.IsSaved"/>.
+    /// </summary>
+    public async Task PrepareSaveAsync(StateContents contents, CancellationToken cancellationToken)
+    {
+        if (status.IsSaved)
+        {
+            await ResumeAsync(cancellationToken).ConfigureAwait(false);
+            await PauseAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
+        if (preparedFor == contents) return;
+        await QemuStateTransfer.SetUpAsync(process.Qmp, contents, cancellationToken).ConfigureAwait(false);
+        preparedFor = contents;
+    }
+
+    /// <summary>Relays the state to <paramref name="destination"/> while QEMU writes it.</summary>
+    public async Task SaveAsync(Stream destination, StateContents contents, CancellationToken cancellationToken)
+    {
+        if (status.State == VmState.Incoming) throw WrongState("saved");
+        if (contents == StateContents.Devices) CheckDevicesOnly();
+        await PrepareSaveAsync(contents, cancellationToken).ConfigureAwait(false);
+        bool saved = false;
+        try
+        {
+            await QemuStateTransfer.SaveAsync(process.Qmp, directory.ChooseOutgoingSocket(), destination, cancellationToken)
+                .ConfigureAwait(false);
+            saved = true;
+        }
+        finally
+        {
+            status = saved
+                ? new(VmState.Paused, "postmigrate")
+                : await ReadStatusAfterFailureAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Feeds the state to QEMU, which is paused afterwards; false where it refused, and ended.</summary>
+    public async Task<bool> LoadAsync(Stream source, CancellationToken cancellationToken)
+    {
+        if (status.State != VmState.Incoming || directory.IncomingSocket is not { } socket) throw WrongState("given a state");
+        if (!await QemuStateTransfer.LoadAsync(process.Qmp, socket, source, cancellationToken).ConfigureAwait(false)) return false;
+        status = Paused;
+        return true;
+    }
+
+    private void CheckDevicesOnly()
+    {
+        if (ramObstacle is not null)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidState, $"The state cannot be saved without the memory. {ramObstacle}",
+                "Use the hypervisor's own migration.");
+        }
+
+        // QEMU would pause the VM by itself, after the caller has read the memory.
+        if (status.State != VmState.Paused) throw WrongState("saved without its memory");
+    }
+
+    private async Task<QemuStatus> ReadStatusAfterFailureAsync()
+    {
+        try
+        {
+            return await QemuStatus.ReadAsync(process.Qmp, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
+        {
+            return new(VmState.Failed, "gone");
+        }
+    }
+
+    private MigrationException WrongState(string what) => new(
+        MigrationErrorReason.InvalidState, $"A VM that is {status.State} cannot be {what}.");
+}

@@ -1,0 +1,229 @@
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Hypervisors.Qemu;
+
+/// <summary>One QEMU process, driven over QMP. Its RAM is reached through the shared file that backs it.</summary>
+internal sealed class QemuVirtualMachine : IVirtualMachine
+{
+    private readonly QemuProcess process;
+    private readonly QemuRam ram;
+    private readonly QemuVmDirectory directory;
+    private readonly QemuStateMover state;
+    private readonly QemuBrake brake;
+    private readonly QmpEventStream stops;
+    private readonly Lock destroyLock = new();
+    private Task? destroying;
+    private long lastPausedAt;
+    private bool disposed;
+
+    /// <param name="specification">What the VM was made from.</param>
+    /// <param name="instance">What identifies it.</param>
+    /// <param name="process">Taken over, as <paramref name="ram"/> is.</param>
+    /// <param name="ram">Its RAM.</param>
+    /// <param name="directory">What it has on the machine.</param>
+    /// <param name="status">What it is doing now.</param>
+    /// <param name="features">What the kernel gives.</param>
+    public QemuVirtualMachine(
+        VmSpecification specification, VmInstance instance, QemuProcess process, QemuRam ram, QemuVmDirectory directory,
+        QemuStatus status, KernelFeatures features)
+    {
+        Specification = specification;
+        Instance = instance;
+        this.process = process;
+        this.ram = ram;
+        this.directory = directory;
+        state = new QemuStateMover(process, directory, status, ram.Obstacle);
+        brake = new QemuBrake(process);
+        Capabilities = new(
+            ram.Obstacle ?? features.WriteTraceObstacle, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle());
+        stops = process.Qmp.Subscribe("STOP");
+        QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
+        Exited = QemuExit.WatchAsync(process, shutdowns, directory.QemuLog);
+    }
+
+    /// <inheritdoc/>
+    public VmSpecification Specification { get; }
+
+    /// <inheritdoc/>
+    public VmInstance Instance { get; }
+
+    /// <inheritdoc/>
+    public VmCapabilities Capabilities { get; }
+
+    /// <inheritdoc/>
+    public GuestMemory Memory => ram.Memory;
+
+    /// <inheritdoc/>
+    public Task<string> Exited { get; }
+
+    /// <inheritdoc/>
+    public long LastPausedAt
+    {
+        get
+        {
+            lock (stops)
+            {
+                while (stops.TryRead(out QmpEvent? stopped)) lastPausedAt = stopped.ReceivedAt;
+                return lastPausedAt;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<VmState> GetStateAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return process.Handle.HasExited
+                ? VmState.Failed
+                : (await QemuStatus.ReadAsync(process.Qmp, cancellationToken).ConfigureAwait(false)).State;
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
+        {
+            return VmState.Failed;
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task PauseAsync(CancellationToken cancellationToken) => state.PauseAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task ResumeAsync(CancellationToken cancellationToken) => state.ResumeAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// A VM whose state was saved before and that was not resumed since is resumed and paused once: QEMU saves no state twice. The guest
+    /// runs for a moment meanwhile, before the trace is armed.
+    /// </remarks>
+    public async Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken)
+    {
+        if (Capabilities.EngineMigrationRefused is { } refused) throw Refused(refused);
+        await state.PrepareSaveAsync(StateContents.Devices, cancellationToken).ConfigureAwait(false);
+        return await Task.Run(() => Attach<WriteTrace>(
+            AsyncWriteTrace.RequiredFeatures,
+            userfaultfd => new AsyncWriteTrace(userfaultfd, process.Handle, ram.Address, Memory.SizeBytes)), cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)
+    {
+        if (Capabilities.PopulationRefused is not null || ram.FilePath is not { } path) return null;
+        return await Task.Run(() => Attach<PageTablePopulator>(UserfaultfdPopulator.RequiredFeatures, userfaultfd =>
+        {
+            using var file = OpenFile.ForReadingAndWriting(path);
+            return new UserfaultfdPopulator(userfaultfd, process.Handle, ram.Address, file, Memory.SizeBytes);
+        }), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task SaveStateAsync(Stream destination, StateContents contents, CancellationToken cancellationToken) =>
+        state.SaveAsync(destination, contents, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task LoadStateAsync(Stream source, CancellationToken cancellationToken)
+    {
+        if (await state.LoadAsync(source, cancellationToken).ConfigureAwait(false)) return;
+        throw new MigrationException(
+            MigrationErrorReason.HypervisorFailed, $"QEMU could not load the state: {await Exited.WaitAsync(cancellationToken).ConfigureAwait(false)}",
+            "Check that both hosts run the same version of QEMU, or one that has the source's machine type.");
+    }
+
+    /// <inheritdoc/>
+    public Task SetVcpuShareAsync(double share, CancellationToken cancellationToken)
+    {
+        if (share < 1 && Capabilities.ThrottleRefused is { } refused) throw Refused(refused);
+        return brake.SetAsync(share, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public long? ReadPageFaults() => ProcessStatistics.ReadPageFaults(process.Handle.ProcessId);
+
+    /// <inheritdoc/>
+    public async Task ShutdownAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        if (!Exited.IsCompleted)
+        {
+            VmState present = await GetStateAsync(cancellationToken).ConfigureAwait(false);
+            if (present is VmState.Paused or VmState.Incoming)
+            {
+                throw new MigrationException(
+                    MigrationErrorReason.InvalidState, $"'{Specification.Name}' is {present} and cannot hear a request to shut down.",
+                    "Resume the VM first, or end it with force.");
+            }
+
+            await PressPowerButtonAsync(timeout, cancellationToken).ConfigureAwait(false);
+        }
+
+        await DestroyAsync().ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task DestroyAsync()
+    {
+        lock (destroyLock) return destroying ??= DestroyOnceAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (disposed) return;
+        disposed = true;
+        try
+        {
+            brake.Dispose();
+        }
+        finally
+        {
+            stops.Dispose();
+            Memory.Dispose();
+            await process.DisposeAsync().ConfigureAwait(false);
+            directory.Detach();
+        }
+    }
+
+    private async Task DestroyOnceAsync()
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        await QemuInstanceFiles.KillAsync(process.Handle).ConfigureAwait(false);
+        await DisposeAsync().ConfigureAwait(false);
+        directory.Delete();
+    }
+
+    private async Task PressPowerButtonAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await process.Qmp.ExecuteAsync("system_powerdown", cancellationToken).ConfigureAwait(false);
+            await Exited.WaitAsync(timeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
+        {
+            // It went down by itself in the same moment.
+        }
+        catch (TimeoutException exception)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TimedOut, $"'{Specification.Name}' did not shut down in {timeout.TotalSeconds:0} s.",
+                "Look at the guest's console, or end the VM with force.", exception);
+        }
+    }
+
+    private T Attach<T>(UserfaultfdFeatures features, Func<Userfaultfd, T> make)
+    {
+        Userfaultfd userfaultfd = Userfaultfd.CreateInside(process.Handle, features);
+        try
+        {
+            return make(userfaultfd);
+        }
+        catch
+        {
+            userfaultfd.Dispose();
+            throw;
+        }
+    }
+
+    private MigrationException Refused(string reason) => new(
+        MigrationErrorReason.PrerequisiteMissing, $"'{Specification.Name}': {reason}", "Use the hypervisor's own migration.");
+}
