@@ -14,6 +14,9 @@ namespace VmMigration.Engine.Hosts;
 internal sealed class HostJournal : IMigrationJournal, IDisposable
 {
     private const int KeptMigrations = 1000;
+    private const string VmColumns = "specification, running_specification, instance, ownership, registered, meant_to_run";
+    private const string MigrationColumns =
+        "id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash";
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -43,9 +46,9 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
 
     /// <summary>Records a VM in place of what was known of the same id.</summary>
     public void SaveVm(JournaledVm vm) => database.Commit("save a VM", () => database.Prepared(
-        "INSERT OR REPLACE INTO vms (id, specification, instance, ownership, registered, meant_to_run) VALUES (@0, @1, @2, @3, @4, @5)",
-        Key(vm.Specification.Id), ToJson(vm.Specification), ToJson(vm.Instance), (int)vm.Ownership, vm.Registered, vm.MeantToRun)
-        .ExecuteNonQuery());
+        $"INSERT OR REPLACE INTO vms (id, {VmColumns}) VALUES (@0, @1, @2, @3, @4, @5, @6)",
+        Key(vm.Specification.Id), ToJson(vm.Specification), ToJson(vm.RunningSpecification), ToJson(vm.Instance), (int)vm.Ownership,
+        vm.Registered, vm.MeantToRun).ExecuteNonQuery());
 
     /// <summary>Forgets a VM; does nothing where it is not known.</summary>
     public void DeleteVm(Guid vmId) =>
@@ -55,7 +58,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     public JournaledVm? FindVm(Guid vmId) => database.Run("read a VM", () =>
     {
         using SqliteDataReader row = database.Prepared(
-            "SELECT specification, instance, ownership, registered, meant_to_run FROM vms WHERE id = @0", Key(vmId)).ExecuteReader();
+            $"SELECT {VmColumns} FROM vms WHERE id = @0", Key(vmId)).ExecuteReader();
         return row.Read() ? ReadVm(row) : null;
     });
 
@@ -63,8 +66,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     public IReadOnlyList<JournaledVm> ReadVms() => database.Run("read the VMs", () =>
     {
         List<JournaledVm> vms = [];
-        using SqliteDataReader row = database.Prepared(
-            "SELECT specification, instance, ownership, registered, meant_to_run FROM vms").ExecuteReader();
+        using SqliteDataReader row = database.Prepared($"SELECT {VmColumns} FROM vms").ExecuteReader();
         while (row.Read()) vms.Add(ReadVm(row));
         return vms;
     });
@@ -75,8 +77,8 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     {
         cancellationToken.ThrowIfCancellationRequested();
         database.Commit("record a migration", () => Record(entry));
-        // Outside the downtime a checkpoint is welcome: it keeps the WAL short.
-        if (MigrationJournalRules.HasEnded(entry.State)) database.Checkpoint();
+        // Keeps the WAL short, at a moment when it delays no other migration's downtime.
+        if (MigrationJournalRules.HasEnded(entry.State) && !AnyUnderWay()) database.Checkpoint();
         return ValueTask.CompletedTask;
     }
 
@@ -91,8 +93,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     public JournaledMigration? FindMigration(Guid migrationId, MigrationRole role) => database.Run("read a migration", () =>
     {
         using SqliteDataReader row = database.Prepared(
-            "SELECT id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash FROM migrations"
-            + " WHERE id = @0 AND role = @1", Key(migrationId), (int)role).ExecuteReader();
+            $"SELECT {MigrationColumns} FROM migrations WHERE id = @0 AND role = @1", Key(migrationId), (int)role).ExecuteReader();
         return row.Read() ? ReadMigration(row) : null;
     });
 
@@ -101,8 +102,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     {
         List<JournaledMigration> migrations = [];
         using SqliteDataReader row = database.Prepared(
-            "SELECT id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash FROM migrations"
-            + " WHERE role = @0 ORDER BY started_at", (int)role).ExecuteReader();
+            $"SELECT {MigrationColumns} FROM migrations WHERE role = @0 ORDER BY started_at", (int)role).ExecuteReader();
         while (row.Read()) migrations.Add(ReadMigration(row));
         return migrations;
     });
@@ -144,6 +144,10 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         }
     }
 
+    private bool AnyUnderWay() => database.Run("read the migrations", () => database.Prepared(
+        "SELECT EXISTS (SELECT 1 FROM migrations WHERE state IN (@0, @1, @2))",
+        (int)MigrationJournalState.Started, (int)MigrationJournalState.Granted, (int)MigrationJournalState.Owner).ExecuteScalar() is not 0L);
+
     private static VmOwnership? OwnershipAfter(MigrationJournalEntry entry) => (entry.Role, entry.State) switch
     {
         (MigrationRole.Source, MigrationJournalState.Granted or MigrationJournalState.Completed) => VmOwnership.GivenAway,
@@ -175,10 +179,11 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     private static JournaledVm ReadVm(SqliteDataReader row) => new()
     {
         Specification = FromJson<VmSpecification>(row.GetString(0)),
-        Instance = row.IsDBNull(1) ? null : FromJson<VmInstance>(row.GetString(1)),
-        Ownership = (VmOwnership)row.GetInt32(2),
-        Registered = row.GetBoolean(3),
-        MeantToRun = row.GetBoolean(4),
+        RunningSpecification = row.IsDBNull(1) ? null : FromJson<VmSpecification>(row.GetString(1)),
+        Instance = row.IsDBNull(2) ? null : FromJson<VmInstance>(row.GetString(2)),
+        Ownership = (VmOwnership)row.GetInt32(3),
+        Registered = row.GetBoolean(4),
+        MeantToRun = row.GetBoolean(5),
     };
 
     private static JournaledMigration ReadMigration(SqliteDataReader row) => new(

@@ -27,6 +27,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         }
 
         foreach (JournaledVm vm in journal.ReadVms()) await RecoverAsync(vm, cancellationToken).ConfigureAwait(false);
+        await RemoveLeftoversAsync(cancellationToken).ConfigureAwait(false);
     }
 
     private MigrationJournalState StateOfSource(MigrationJournalEntry last) => last.State switch
@@ -93,7 +94,9 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     {
         if (vm.Ownership is VmOwnership.Incoming or VmOwnership.GivenAway)
         {
-            await DiscardAsync(vm, cancellationToken).ConfigureAwait(false);
+            // It never arrived, or runs at its destination: what there is of it here becomes a leftover.
+            journal.DeleteVm(vm.Specification.Id);
+            log.Information("Discarding the copy of VM {Vm} that an interrupted migration left", vm.Specification.Name);
             return;
         }
 
@@ -108,25 +111,28 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         }, journal, log);
         registry.Add(slot);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
-        if (vm.Instance is { ProcessId: not null } instance) await AdoptAsync(slot, instance, cancellationToken).ConfigureAwait(false);
+        if (vm.Instance is { ProcessId: not null } instance)
+        {
+            await AdoptAsync(slot, new(vm.RunningSpecification ?? vm.Specification, instance), cancellationToken).ConfigureAwait(false);
+        }
         // An embedded VM ended with the process it lived in, which is no failure of the VM.
         else if (vm.Instance is not null) slot.Save(slot.Present with { MeantToRun = false });
     }
 
-    private async Task AdoptAsync(VmSlot slot, VmInstance instance, CancellationToken cancellationToken)
+    private async Task AdoptAsync(VmSlot slot, UnreachedVm process, CancellationToken cancellationToken)
     {
+        int? processId = process.Instance.ProcessId;
         try
         {
-            IVirtualMachine machine = await hypervisors.For(slot.Specification)
-                .AdoptAsync(slot.Specification, instance, cancellationToken).ConfigureAwait(false);
+            IVirtualMachine machine = await hypervisors.For(process.Specification)
+                .AdoptAsync(process.Specification, process.Instance, cancellationToken).ConfigureAwait(false);
             slot.Attach(machine, slot.Present);
-            log.Information("Found VM {Vm} again in process {ProcessId}", slot.Name, instance.ProcessId);
+            log.Information("Found VM {Vm} again in process {ProcessId}", slot.Name, processId);
             if (interrupted.Contains(slot.Specification.Id)) await UndoSwitchoverAsync(slot, machine, cancellationToken).ConfigureAwait(false);
         }
         catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
         {
             string how = $"It ended while no engine watched it: {e.Message}";
-            if (!slot.Present.Registered) RemoveFiles(instance);
             slot.Save(slot.Present with { Failure = slot.Present.Failure ?? how });
             log.Warning("VM {Vm} is gone: {Message}", slot.Name, e.Message);
         }
@@ -134,10 +140,10 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         {
             slot.Present = slot.Present with
             {
-                Unreached = instance,
-                Failure = slot.Present.Failure ?? $"Process {instance.ProcessId} cannot be reached: {e.Message}",
+                Unreached = process,
+                Failure = slot.Present.Failure ?? $"Process {processId} cannot be reached: {e.Message}",
             };
-            log.Error(e, "VM {Vm} in process {ProcessId} cannot be reached", slot.Name, instance.ProcessId);
+            log.Error(e, "VM {Vm} in process {ProcessId} cannot be reached", slot.Name, processId);
         }
     }
 
@@ -151,39 +157,23 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         log.Warning("Resumed VM {Vm}, which an interrupted migration had paused", slot.Name);
     }
 
-    /// <summary>Ends a copy that is not to run here: one that never arrived, or one whose VM runs at the destination.</summary>
-    private async Task DiscardAsync(JournaledVm vm, CancellationToken cancellationToken)
+    /// <summary>Removes what belongs to no VM any more: discarded copies, dead processes' files, VMs whose start was never recorded.</summary>
+    private async Task RemoveLeftoversAsync(CancellationToken cancellationToken)
     {
-        if (vm.Instance is { ProcessId: not null } instance)
+        if (hypervisors.RemoveLeftovers is null) return;
+        VmInstance[] known = [.. registry.List().Select(slot => slot.Present.Machine?.Instance ?? slot.Present.Unreached?.Instance)
+            .OfType<VmInstance>()];
+        try
         {
-            try
+            foreach (string leftover in await hypervisors.RemoveLeftovers(known, cancellationToken).ConfigureAwait(false))
             {
-                IVirtualMachine machine = await hypervisors.For(vm.Specification)
-                    .AdoptAsync(vm.Specification, instance, cancellationToken).ConfigureAwait(false);
-                await machine.DestroyAsync().ConfigureAwait(false);
-                await machine.DisposeAsync().ConfigureAwait(false);
+                log.Warning("Removed {Leftover}, which an engine that was killed had left", leftover);
             }
-            catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
-            {
-                log.Debug("The copy of VM {Vm} is gone already: {Message}", vm.Specification.Name, e.Message);
-            }
-            catch (MigrationException e)
-            {
-                // Its row stays, so that the next opening tries again.
-                log.Error(e, "The copy of VM {Vm} in process {ProcessId} could not be removed", vm.Specification.Name, instance.ProcessId);
-                return;
-            }
-
-            RemoveFiles(instance);
         }
-
-        journal.DeleteVm(vm.Specification.Id);
-        log.Information("Removed the copy of VM {Vm} that an interrupted migration left", vm.Specification.Name);
-    }
-
-    private static void RemoveFiles(VmInstance instance)
-    {
-        if (instance.RamFilePath is { } ram) File.Delete(ram);
-        if (instance.QmpSocketPath is { } socket) File.Delete(socket);
+        catch (MigrationException e)
+        {
+            // The VMs that were found work; the next opening tries again.
+            log.Error(e, "What an engine that was killed had left could not be removed");
+        }
     }
 }

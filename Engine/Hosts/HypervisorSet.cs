@@ -3,11 +3,16 @@ using VmMigration.Engine.Hypervisors;
 namespace VmMigration.Engine.Hosts;
 
 /// <summary>The hypervisors of one host, one of each kind at most.</summary>
-/// <param name="hypervisors">The hypervisors.</param>
-/// <param name="register">Adopts a VM that something else started; null where none of them can.</param>
-internal sealed class HypervisorSet(
-    IReadOnlyList<IHypervisor> hypervisors, Func<VmRegistration, CancellationToken, Task<IVirtualMachine>>? register)
+internal sealed class HypervisorSet(IReadOnlyList<IHypervisor> hypervisors)
 {
+    /// <summary>Adopts a VM that something else started; null where none of the hypervisors can.</summary>
+    public Func<VmRegistration, CancellationToken, Task<IVirtualMachine>>? Register { get; init; }
+
+    /// <summary>
+    /// Ends and removes what a killed engine left in the host's directory of VMs other than the given ones; null where VMs leave nothing.
+    /// </summary>
+    public Func<IReadOnlyList<VmInstance>, CancellationToken, Task<IReadOnlyList<string>>>? RemoveLeftovers { get; init; }
+
     /// <summary>Finds the hypervisor a specification is for.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where the host has none of that kind.</exception>
     public IHypervisor For(VmSpecification specification) =>
@@ -18,10 +23,10 @@ internal sealed class HypervisorSet(
 
     /// <summary>Attaches to a VM that something else started.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where no hypervisor here can.</exception>
-    public Task<IVirtualMachine> RegisterAsync(VmRegistration registration, CancellationToken cancellationToken) => register is null
+    public Task<IVirtualMachine> RegisterAsync(VmRegistration registration, CancellationToken cancellationToken) => Register is null
         ? throw new MigrationException(MigrationErrorReason.PrerequisiteMissing,
             $"This host has no hypervisor that could adopt the VM at '{registration.QmpSocketPath}'.", "Use a host that runs QEMU.")
-        : register(registration, cancellationToken);
+        : Register(registration, cancellationToken);
 
     /// <summary>Per kind: null where VMs can run, else why not and what to install.</summary>
     public async Task<IReadOnlyDictionary<HypervisorKind, string?>> FindObstaclesAsync(CancellationToken cancellationToken)

@@ -8,6 +8,11 @@ internal sealed record JournaledVm
     /// <summary>What the VM is made from.</summary>
     public required VmSpecification Specification { get; init; }
 
+    /// <summary>
+    /// The same with what the hypervisor chose when it started the VM (a machine version, an accelerator); null while it has no process.
+    /// </summary>
+    public VmSpecification? RunningSpecification { get; init; }
+
     /// <summary>What identifies it on the machine; null while it has no process.</summary>
     public VmInstance? Instance { get; init; }
 

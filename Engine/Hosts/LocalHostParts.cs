@@ -46,7 +46,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
     public ILogger Logger => Log.Logger;
 
     /// <summary>Makes the hypervisors of an ordinary host.</summary>
-    public static HypervisorSet MakeHypervisors(LocalHostOptions options, HostDirectory directory) => new([new EmbeddedHypervisor()], null);
+    public static HypervisorSet MakeHypervisors(LocalHostOptions options, HostDirectory directory) => new([new EmbeddedHypervisor()]);
 
     /// <summary>Opens the parts in their order; where one fails, those before it are closed again.</summary>
     public static async Task<LocalHostParts> OpenAsync(

@@ -221,11 +221,11 @@ internal sealed class LocalHostVms(
     /// <summary>Attaches to a process that could not be reached before; false where there is none or it ended.</summary>
     private async Task<bool> TryReachAsync(VmSlot slot, CancellationToken cancellationToken)
     {
-        if (slot.Present.Unreached is not { } instance) return false;
+        if (slot.Present.Unreached is not { } unreached) return false;
         try
         {
             IVirtualMachine machine = await hypervisors.For(slot.Specification)
-                .AdoptAsync(slot.Specification, instance, cancellationToken).ConfigureAwait(false);
+                .AdoptAsync(unreached.Specification, unreached.Instance, cancellationToken).ConfigureAwait(false);
             slot.Attach(machine, slot.Present with { Failure = FailureOnceStopped(slot.Present) });
             return true;
         }

@@ -12,8 +12,8 @@ internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
     /// <summary>The VM, running or paused, for the migration to use. It stays the host's.</summary>
     public IVirtualMachine Machine { get; } = machine;
 
-    /// <summary>What the VM was made from.</summary>
-    public VmSpecification Specification => slot.Specification;
+    /// <summary>What the VM was made from, with what its hypervisor chose.</summary>
+    public VmSpecification Specification => Machine.Specification;
 
     /// <summary>The migration rolled back: the VM is an ordinary VM of this host again, or failed where it ended meanwhile.</summary>
     public async Task ReturnAsync()

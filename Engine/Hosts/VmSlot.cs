@@ -24,7 +24,7 @@ internal sealed class VmSlot
         this.log = log.ForContext("Vm", specification.Name);
     }
 
-    /// <summary>What the VM is made from.</summary>
+    /// <summary>What the VM is to be made from; the specification of a running one also says what its hypervisor chose.</summary>
     public VmSpecification Specification { get; }
 
     /// <summary>Name of the VM.</summary>
@@ -149,7 +149,7 @@ internal sealed class VmSlot
         IVirtualMachine? machine = state == VmState.Stopped ? null : known.Machine;
         return new()
         {
-            Specification = Specification,
+            Specification = machine?.Specification ?? Specification,
             HostName = hostName,
             State = state,
             Instance = machine?.Instance,
@@ -206,7 +206,8 @@ internal sealed class VmSlot
     private void Write(VmSlotState next) => journal.SaveVm(new()
     {
         Specification = Specification,
-        Instance = next.Machine?.Instance ?? next.Unreached,
+        RunningSpecification = next.Machine?.Specification ?? next.Unreached?.Specification,
+        Instance = next.Machine?.Instance ?? next.Unreached?.Instance,
         Ownership = next.Ownership,
         Registered = next.Registered,
         MeantToRun = next.MeantToRun,

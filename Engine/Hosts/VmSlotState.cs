@@ -9,7 +9,7 @@ internal sealed record VmSlotState
     public IVirtualMachine? Machine { get; init; }
 
     /// <summary>A process that may still run the VM, though attaching to it failed; <see cref="Failure"/> says how.</summary>
-    public VmInstance? Unreached { get; init; }
+    public UnreachedVm? Unreached { get; init; }
 
     /// <summary>Whether this host may run the VM.</summary>
     public VmOwnership Ownership { get; init; } = VmOwnership.Owned;

@@ -215,6 +215,30 @@ public sealed class HostJournalTests : IDisposable
         Assert.Equal(before, new FileInfo(DatabasePath + "-wal").Length);
     }
 
+    [Fact]
+    public async Task A_migration_that_ends_checkpoints_only_where_no_other_is_under_way()
+    {
+        MigrationJournalEntry first = SampleVms.Entry(Guid.NewGuid(), MigrationRole.Source, MigrationJournalState.Started);
+        MigrationJournalEntry second = first with { MigrationId = Guid.NewGuid() };
+        await journal.RecordAsync(first, Cancel);
+        await journal.RecordAsync(second, Cancel);
+        byte[] before = ReadDatabase();
+
+        await journal.RecordAsync(second with { State = MigrationJournalState.RolledBack }, Cancel);
+        Assert.Equal(before, ReadDatabase());
+
+        await journal.RecordAsync(first with { State = MigrationJournalState.RolledBack }, Cancel);
+        Assert.NotEqual(before, ReadDatabase());
+    }
+
+    private byte[] ReadDatabase()
+    {
+        using var file = new FileStream(DatabasePath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        byte[] bytes = new byte[file.Length];
+        file.ReadExactly(bytes);
+        return bytes;
+    }
+
     private void Reopen()
     {
         journal.Dispose();

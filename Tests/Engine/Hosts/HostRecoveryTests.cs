@@ -52,20 +52,48 @@ public sealed class HostRecoveryTests : IDisposable
     }
 
     [Fact]
-    public async Task A_vm_that_ended_while_no_engine_ran_is_failed_its_files_are_gone_and_it_can_be_started()
+    public async Task A_vm_that_ended_while_no_engine_ran_is_failed_and_can_be_started()
     {
-        string ram = scratch.File("left.ram");
-        await File.WriteAllTextAsync(ram, "left", Cancel);
         VmSpecification vm = SampleVms.Qemu();
-        Write(journal => journal.SaveVm(SampleVms.Journaled(vm) with { Instance = new() { ProcessId = 99, RamFilePath = ram } }));
+        Write(journal => journal.SaveVm(SampleVms.Journaled(vm, processId: 99)));
 
         await using TestHost host = await OpenAsync();
 
         VmDescription found = await host.Host.GetVmAsync(vm.Id, Cancel);
         Assert.Equal(VmState.Failed, found.State);
         Assert.Contains("while no engine watched it", found.FailureMessage, StringComparison.Ordinal);
-        Assert.False(File.Exists(ram));
         Assert.Equal(VmState.Running, (await host.Host.StartVmAsync(vm.Id, Cancel)).State);
+    }
+
+    [Fact]
+    public async Task A_vm_whose_start_was_never_recorded_is_removed_and_the_recorded_ones_stay()
+    {
+        VmSpecification recorded = SampleVms.Qemu("recorded"), unreachable = SampleVms.Qemu("unreachable");
+        int[] kept = [scripted.Make(recorded, VmState.Running).Process.Id, scripted.Make(unreachable, VmState.Running).Process.Id];
+        scripted.Make(SampleVms.Qemu("unrecorded"), VmState.Running);
+        scripted.Unreachable = kept[1];
+        Write(journal => journal.SaveVm(SampleVms.Journaled(recorded, processId: kept[0])));
+        Write(journal => journal.SaveVm(SampleVms.Journaled(unreachable, processId: kept[1])));
+
+        await using TestHost host = await OpenAsync();
+
+        Assert.Equal(kept.Order(), scripted.Processes.Keys.Order());
+    }
+
+    [Fact]
+    public async Task What_the_hypervisor_chose_for_a_running_vm_is_kept_with_it_and_gone_once_it_stops()
+    {
+        Guid id;
+        await using (TestHost first = await OpenAsync())
+        {
+            id = await CreateAsync(first, SampleVms.Qemu(), start: true);
+            Assert.Equal(ScriptedHypervisor.ChosenMachineType, await MachineTypeAsync(first, id));
+        }
+
+        await using TestHost second = await OpenAsync();
+        Assert.Equal(ScriptedHypervisor.ChosenMachineType, await MachineTypeAsync(second, id));
+        await second.Host.StopVmAsync(id, force: true, Cancel);
+        Assert.Equal("q35", await MachineTypeAsync(second, id));
     }
 
     [Fact]
@@ -74,7 +102,7 @@ public sealed class HostRecoveryTests : IDisposable
         VmSpecification vm = SampleVms.Qemu();
         int processId = scripted.Make(vm, VmState.Running).Process.Id;
         Write(journal => journal.SaveVm(SampleVms.Journaled(vm, processId: processId)));
-        scripted.AdoptFails = new(MigrationErrorReason.AccessDenied, "The QMP socket is taken.");
+        scripted.Unreachable = processId;
         await using TestHost host = await OpenAsync();
 
         VmDescription found = await host.Host.GetVmAsync(vm.Id, Cancel);
@@ -85,7 +113,7 @@ public sealed class HostRecoveryTests : IDisposable
         Assert.Equal(MigrationErrorReason.InvalidState,
             (await Assert.ThrowsAsync<MigrationException>(() => host.Host.RemoveVmAsync(vm.Id, Cancel))).Reason);
 
-        scripted.AdoptFails = null;
+        scripted.Unreachable = 0;
         found = await host.Host.StartVmAsync(vm.Id, Cancel);
         Assert.Equal((VmState.Running, processId), (found.State, found.Instance!.ProcessId!.Value));
         Assert.Equal(0, scripted.Starting);
@@ -206,6 +234,9 @@ public sealed class HostRecoveryTests : IDisposable
     }
 
     private Task<TestHost> OpenAsync() => TestHost.OpenAsync(scratch.Path, scripted);
+
+    private static async Task<string> MachineTypeAsync(TestHost host, Guid id) =>
+        (await host.Host.GetVmAsync(id, Cancel)).Specification.Qemu!.MachineType;
 
     private static async Task<Guid> CreateAsync(TestHost host, VmSpecification specification, bool start)
     {

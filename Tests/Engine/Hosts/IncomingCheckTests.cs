@@ -144,7 +144,7 @@ public sealed class IncomingCheckTests : IDisposable
         Check(new VmRegistry()).RunAsync(SampleVms.Incoming(vm, contents), Cancel);
 
     private IncomingCheck Check(VmRegistry registry) =>
-        new("there", scratch.Path, registry, new HypervisorSet([new EmbeddedHypervisor(), scripted], null), () => memory);
+        new("there", scratch.Path, registry, new HypervisorSet([new EmbeddedHypervisor(), scripted]), () => memory);
 
     private static Task<VmRegistry> RegistryWithAsync(VmSpecification vm, VmOwnership ownership)
     {

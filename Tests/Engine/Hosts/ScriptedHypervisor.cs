@@ -14,11 +14,13 @@ internal sealed class ScriptedHypervisor : IHypervisor
 
     public string? Obstacle { get; set; }
 
-    /// <summary>What adopting throws where the process is alive.</summary>
-    public MigrationException? AdoptFails { get; set; }
+    /// <summary>Id of a process that lives and cannot be adopted.</summary>
+    public int Unreachable { get; set; }
 
     /// <summary>What <see cref="StartAsync"/> waits for.</summary>
     public Task StartGate { get; set; } = Task.CompletedTask;
+
+    public const string ChosenMachineType = "pc-q35-7.2";
 
     public int Starting;
 
@@ -30,7 +32,8 @@ internal sealed class ScriptedHypervisor : IHypervisor
     {
         Interlocked.Increment(ref Starting);
         await StartGate.WaitAsync(cancellationToken);
-        return Make(specification, VmState.Running);
+        // Like QEMU's hypervisor, it says what it chose.
+        return Make(specification with { Qemu = specification.Qemu! with { MachineType = ChosenMachineType } }, VmState.Running);
     }
 
     public Task<IVirtualMachine> PrepareIncomingAsync(
@@ -44,7 +47,7 @@ internal sealed class ScriptedHypervisor : IHypervisor
             throw new MigrationException(MigrationErrorReason.VmExited, $"Process {instance.ProcessId} is gone.");
         }
 
-        if (AdoptFails is not null) throw AdoptFails;
+        if (process.Id == Unreachable) throw new MigrationException(MigrationErrorReason.AccessDenied, "The QMP socket is taken.");
         return Task.FromResult<IVirtualMachine>(new ScriptedMachine(specification, process, this));
     }
 
@@ -53,6 +56,13 @@ internal sealed class ScriptedHypervisor : IHypervisor
         var process = new ScriptedProcess(Interlocked.Increment(ref lastProcessId)) { State = state };
         Processes[process.Id] = process;
         return new(specification, process, this);
+    }
+
+    public IReadOnlyList<string> RemoveLeftovers(IReadOnlyList<VmInstance> known)
+    {
+        int[] leftovers = [.. Processes.Keys.Except(known.Select(instance => instance.ProcessId!.Value))];
+        foreach (int processId in leftovers) End(processId, "Left by an engine that was killed.");
+        return [.. leftovers.Select(processId => $"process {processId}")];
     }
 
     public void End(int processId, string how)

@@ -37,7 +37,11 @@ internal sealed class TestHost : IAsyncDisposable
         };
         LocalHostParts parts = await LocalHostParts.OpenAsync(
             options,
-            (_, _) => new HypervisorSet([new EmbeddedHypervisor(), scripted], (registration, _) => Adopt(scripted, registration)),
+            (_, _) => new HypervisorSet([new EmbeddedHypervisor(), scripted])
+            {
+                Register = (registration, _) => Adopt(scripted, registration),
+                RemoveLeftovers = (known, _) => Task.FromResult(scripted.RemoveLeftovers(known)),
+            },
             _ => new NoMigrations(),
             TestContext.Current.CancellationToken);
         return new(parts, scripted);
