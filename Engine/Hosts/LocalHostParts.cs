@@ -1,5 +1,6 @@
 using Serilog;
 using VmMigration.Engine.Hypervisors.Embedded;
+using VmMigration.Engine.Hypervisors.Qemu;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -46,7 +47,17 @@ internal sealed class LocalHostParts : IAsyncDisposable
     public ILogger Logger => Log.Logger;
 
     /// <summary>Makes the hypervisors of an ordinary host.</summary>
-    public static HypervisorSet MakeHypervisors(LocalHostOptions options, HostDirectory directory) => new([new EmbeddedHypervisor()]);
+    public static HypervisorSet MakeHypervisors(LocalHostOptions options, HostDirectory directory)
+    {
+        var qemu = new QemuHypervisor(
+            new() { StateDirectory = directory.Path, RamDirectory = options.RamDirectory ?? DefaultRamDirectory });
+        return new([new EmbeddedHypervisor(), qemu])
+        {
+            Register = (registration, cancellationToken) =>
+                qemu.RegisterAsync(registration.QmpSocketPath, registration.Name, cancellationToken),
+            RemoveLeftovers = qemu.RemoveLeftoversAsync,
+        };
+    }
 
     /// <summary>Opens the parts in their order; where one fails, those before it are closed again.</summary>
     public static async Task<LocalHostParts> OpenAsync(
