@@ -10,6 +10,8 @@ internal sealed class Precopy(
 {
     private static readonly TimeSpan progressInterval = TimeSpan.FromMilliseconds(250);
 
+    // A guest that cannot be held back gets no brake: it converges by itself or not at all.
+    private readonly MigrationOptions limits = vm.Capabilities.ThrottleRefused is null ? options : options with { MinVcpuShare = 1 };
     private readonly List<PassSummary> passes = [];
     private double vcpuShare = 1;
     private double dirtyBytesPerSecond;
@@ -38,7 +40,7 @@ internal sealed class Precopy(
             double seconds = Math.Max(pass.Duration.TotalSeconds, 1e-6);
             dirtyBytesPerSecond = remainingBytes / seconds;
             ConvergenceDecision decision = Convergence.Decide(
-                new(pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, pass.BytesSent / seconds, vcpuShare), options);
+                new(pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, pass.BytesSent / seconds, vcpuShare), limits);
             switch (decision.Action)
             {
                 case ConvergenceAction.SwitchOver:

@@ -141,6 +141,7 @@ internal sealed class SourceMigration
             TraceInstalls = trace.Statistics.Installs,
             TraceInstallTime = trace.Statistics.InstallTime,
             Channels = link.Data.Count,
+            Fallbacks = vm.Capabilities.ThrottleRefused is { } reason ? [$"The guest could not have been slowed down: {reason}"] : [],
         };
     }
 

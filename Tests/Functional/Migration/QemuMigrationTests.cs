@@ -61,14 +61,36 @@ public class QemuMigrationTests
     {
         await using QemuHostPair hosts = await QemuHostPair.OpenAsync(Cancellation);
         VmDescription vm = await hosts.BootAsync(Cancellation);
+        Guid id = vm.Specification.Id;
+        MigrationOptions options = verified with { ForceHypervisorMigration = true };
 
-        MigrationStatus status = await MigrateAsync(
-            hosts.Source, hosts.Destination, vm.Specification.Id, verified with { ForceHypervisorMigration = true });
+        // A guest that stands still: under TCG QEMU 7.2 loses writes of one that runs, which the next test is about.
+        await hosts.Source.PauseVmAsync(id, Cancellation);
+        MigrationStatus status = await MigrateAsync(hosts.Source, hosts.Destination, id, options);
 
         Assert.True(status.Result!.MemoryVerified);
         Assert.Equal(WriteTraceMechanism.QemuDirtyLog, status.Result.WriteTraceMechanism);
         Assert.Contains(status.Result.Fallbacks, line => line.Contains("own migration", StringComparison.Ordinal));
-        await QemuHostPair.AssertTicksAsync(hosts.Destination, vm.Specification.Id, Cancellation);
+        await hosts.Destination.ResumeVmAsync(id, Cancellation);
+        await QemuHostPair.AssertTicksAsync(hosts.Destination, id, Cancellation);
+    }
+
+    [Fact]
+    public async Task What_qemus_own_migration_loses_is_found_by_the_comparison_and_rolled_back()
+    {
+        await using QemuHostPair hosts = await QemuHostPair.OpenAsync(Cancellation);
+        VmDescription vm = await hosts.BootAsync(Cancellation);
+        MigrationStatus started = await MigrationBroker.StartAsync(
+            hosts.Source, vm.Specification.Id, hosts.Destination, verified with { ForceHypervisorMigration = true }, Cancellation);
+
+        MigrationStatus ended = await hosts.WaitAsync(started.Id, Cancellation);
+
+        // Whether QEMU loses a write is a race of its own; that a loss never goes unnoticed is not.
+        TestContext.Current.TestOutputHelper!.WriteLine($"{ended.State} {ended.ErrorReason} {ended.ErrorMessage}");
+        bool completed = ended.State == MigrationState.Completed;
+        Assert.True(completed ? ended.Result!.MemoryVerified : ended.ErrorReason == MigrationErrorReason.MemoryMismatch, ended.ErrorMessage);
+        await QemuHostPair.AssertTicksAsync(completed ? hosts.Destination : hosts.Source, vm.Specification.Id, Cancellation);
+        if (!completed) await hosts.AssertDestinationIsCleanAsync(Cancellation);
     }
 
     [Fact]
