@@ -11,6 +11,10 @@ public static class BuildOutput
 
     public static string ModuleHostPath => Metadata("ModuleHostPath");
 
+    public static string RunnerPath => Metadata("RunnerPath");
+
+    public static string ExamplesDirectory => Metadata("ExamplesDirectory");
+
     public static string Version => Metadata("Version");
 
     private static string Metadata(string key) => typeof(BuildOutput).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()

@@ -37,6 +37,8 @@ public sealed class ModuleSession : IDisposable
 
     public string HostB => $"b-{Suffix}";
 
+    public string HostC => $"c-{Suffix}";
+
     public string VmName => $"vm-{Suffix}";
 
     public CapturingHost Host { get; } = new();
