@@ -107,6 +107,6 @@ public sealed class InvokeMigrationRunbookTests : IDisposable
         Assert.False(session.RunClean($"Test-MigrationRunbook '{bad.Path}' -Quiet").Single<bool>());
         Assert.False(session.RunClean($"Test-MigrationRunbook '{good.Path}' -Parameter @{{ other = 1 }} -Quiet").Single<bool>());
         MigrationRunbookDiagnostic diagnostic = session.RunClean($"Test-MigrationRunbook '{bad.Path}'").Single<MigrationRunbookDiagnostic>();
-        Assert.Equal((4, 50, "UnknownArgument", "Did you mean 'Name'?"), (diagnostic.Line, diagnostic.Column, diagnostic.Code, diagnostic.Hint));
+        Assert.Equal((4, 48, "UnknownArgument", "Did you mean 'Name'?"), (diagnostic.Line, diagnostic.Column, diagnostic.Code, diagnostic.Hint));
     }
 }

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using VmMigration.Cmdlets.Tests.Hosting;
+
+namespace VmMigration.Cmdlets.Tests;
+
+public sealed class RunnerTests
+{
+    private static readonly JsonSerializerOptions Options = new() { Converters = { new JsonStringEnumConverter() } };
+
+    private static CancellationToken TestCancelled => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_embedded_example_runs_shows_a_table_and_writes_the_result_record()
+    {
+        using var json = new TemporaryFile("", ".json");
+        using var runner = new RunnerProcess(
+            "run", Path.Combine(BuildOutput.ExamplesDirectory, "live-migration.yaml"), "--json", json.Path, "--parameter", "memory=64MiB");
+        int exitCode = await runner.WaitForExitAsync(TestCancelled);
+        Assert.True(exitCode == 0, runner.Output);
+        Assert.Matches(@"MemoryVerified\s+│\s+true", runner.Output);
+        Assert.Matches(@"Downtime\s+│\s+[\d.]+ m?s", runner.Output);
+
+        JsonNode result = JsonNode.Parse(await File.ReadAllTextAsync(json.Path, TestCancelled))!;
+        VmMigrationResult record = result.Deserialize<VmMigrationResult>(Options)!;
+        Assert.True(record.MemoryVerified);
+        Assert.InRange(record.Downtime, TimeSpan.FromTicks(1), record.TotalTime);
+        Assert.InRange(record.BytesSent, 1, long.MaxValue);
+        Assert.True(record.PagesData + record.PagesZero >= 64L * 256, $"{record.PagesData} + {record.PagesZero}");
+        Assert.Equal(record.Passes, record.PassDetails.Count);
+        Assert.Equal(("kvm01", "kvm02"), ((string?)result["Migration"]!["SourceHostName"], (string?)result["Migration"]!["DestinationHostName"]));
+        Assert.Equal(("Succeeded", "kvm02"), ((string?)result["Run"]!["Status"], (string?)result["Run"]!["Outputs"]!["host"]));
+        Assert.Null(result["Migrations"]);
+    }
+
+    [Fact]
+    public async Task Ctrl_C_rolls_back_runs_always_and_exits_with_130()
+    {
+        using TemporaryFile runbook = RunbookText.Migration("x", "MaxBytesPerSecond: 1MiB", """
+              - { id: look, run: Get-VmMigration }
+              - { id: rolledBack, run: Get-MigrationVm, if: '${{ steps.look.output.State == ''RolledBack'' }}' }
+            """);
+        using var json = new TemporaryFile("", ".json");
+        using var runner = new RunnerProcess("run", runbook.Path, "--json", json.Path);
+        await runner.WaitForAsync("migrate: Migrating", TestCancelled);
+        runner.Interrupt();
+        int exitCode = await runner.WaitForExitAsync(TestCancelled);
+        Assert.True(exitCode == 130, runner.Output);
+        JsonNode run = JsonNode.Parse(await File.ReadAllTextAsync(json.Path, TestCancelled))!["Run"]!;
+        Assert.Equal("Cancelled", (string?)run["Status"]);
+        Assert.Equal(
+            ["hosts:Succeeded", "vm:Succeeded", "start:Succeeded", "migrate:Cancelled", "moved:NotRun", "look:Succeeded", "rolledBack:Succeeded",
+                "close:Succeeded"],
+            run["Steps"]!.AsArray().Select(step => $"{step!["Id"]}:{step["Status"]}"));
+    }
+
+    [Fact]
+    public async Task A_failed_step_exits_with_1_and_says_what_to_do()
+    {
+        using TemporaryFile runbook = RunbookText.Frame("steps: [{ id: a, run: Start-MigrationVm, with: { Name: none } }]");
+        using var runner = new RunnerProcess("run", runbook.Path, "--quiet");
+        Assert.Equal(1, await runner.WaitForExitAsync(TestCancelled));
+        Assert.Contains("Step 'a' failed:", runner.Output, StringComparison.Ordinal);
+        Assert.Contains("[VmNotFound]", runner.Output, StringComparison.Ordinal);
+        Assert.Contains("Get-MigrationVm", runner.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("started", runner.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Whatever_is_invalid_exits_with_2_and_runs_nothing()
+    {
+        using TemporaryFile bad = RunbookText.Frame("steps: [{ id: a, run: Get-MigrationVm, wiht: {} }]");
+        using TemporaryFile good = RunbookText.Frame("parameters: { n: { type: int, min: 1 } }\nsteps: [{ id: a, run: Get-MigrationVm }]");
+        string nowhere = Path.Combine(good.Path, "result.json");
+        foreach ((string expected, string[] arguments) in new (string, string[])[]
+        {
+            ("(4,40): UnknownKey", ["run", bad.Path]),
+            ("(4,40): UnknownKey", ["validate", bad.Path]),
+            ("(4,15): MissingParameter", ["run", good.Path]),
+            ("(4,15): OutOfLimits", ["run", good.Path, "--parameter", "n=0"]),
+            ("'n' is no parameter", ["run", good.Path, "--parameter", "n"]),
+            ("cannot be written", ["run", good.Path, "--parameter", "n=1", "--json", nowhere]),
+            ("--nothing", ["run", good.Path, "--nothing"]),
+            ("Required command", []),
+        })
+        {
+            using var runner = new RunnerProcess(arguments);
+            int exitCode = await runner.WaitForExitAsync(TestCancelled);
+            Assert.True(exitCode == 2, $"{string.Join(' ', arguments)}: {exitCode}\n{runner.Output}");
+            Assert.Contains(expected, runner.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("a: started", runner.Output, StringComparison.Ordinal);
+        }
+    }
+}
