@@ -1,4 +1,5 @@
 using VmMigration.Engine.Memory;
+using VmMigration.Engine.Native;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
@@ -11,20 +12,22 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
 {
     private const int ChunkShift = 21;
 
-    private readonly RamBlock block;
+    private readonly MemoryMapping block;
     private readonly byte[] writtenChunks;
     private long programBytes;
+    private volatile bool closed;
 
     /// <param name="sizeBytes">Size of the RAM block; a multiple of 2 MiB.</param>
     public EmbeddedMemory(long sizeBytes)
         : base(sizeBytes)
     {
         writtenChunks = new byte[checked((int)(((sizeBytes - 1) >> ChunkShift) + 1))];
-        block = new RamBlock(sizeBytes);
+        block = MemoryMapping.AllocateAnonymous(sizeBytes);
+        Start = block.Pointer;
     }
 
     /// <summary>Start of RAM, for the vCPUs; valid until disposal.</summary>
-    internal byte* Start => (byte*)block.DangerousGetHandle();
+    internal byte* Start { get; }
 
     /// <inheritdoc/>
     public override int TryRead(long offset, Span<byte> destination)
@@ -95,22 +98,30 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
     internal void OpenToProgram(long lengthBytes) => Volatile.Write(ref programBytes, lengthBytes);
 
     /// <inheritdoc/>
-    protected override void Dispose(bool disposing) => block.Dispose();
+    protected override void Dispose(bool disposing)
+    {
+        // A disposed SafeHandle still lets new users in while an old one holds it: a stream of readers would keep the memory for ever.
+        closed = true;
+        block.Dispose();
+    }
 
     private bool Hold()
     {
+        if (closed) throw Gone(null);
         bool held = false;
         try
         {
             block.DangerousAddRef(ref held);
             return held;
         }
-        catch (ObjectDisposedException gone)
+        catch (ObjectDisposedException exception)
         {
-            throw new MigrationException(
-                MigrationErrorReason.VmExited, "The memory of this embedded VM is gone, because the VM was ended.", innerException: gone);
+            throw Gone(exception);
         }
     }
+
+    private static MigrationException Gone(Exception? cause) => new(
+        MigrationErrorReason.VmExited, "The memory of this embedded VM is gone: the VM was ended.", "Start the VM again.", cause);
 
     private void NoteWrite(long offset, long lengthBytes)
     {

@@ -25,6 +25,9 @@ internal sealed class VcpuPace
 
     private const long MaxBatchSteps = 1 << 16;
 
+    // A batch that took longer was held up by the machine, or touched memory for the first time; neither is time the guest used.
+    private static readonly TimeSpan maxBatchCounted = TimeSpan.FromMilliseconds(1);
+
     private readonly double restPerRun;
     private readonly double stepsPerSecond;
     private readonly double maxCredit;
@@ -77,7 +80,7 @@ internal sealed class VcpuPace
         TimeSpan took = now - accounted;
         EarnUntil(now);
         credit -= steps;
-        restOwed += took * restPerRun;
+        restOwed += (took < maxBatchCounted ? took : maxBatchCounted) * restPerRun;
         if (restOwed > MaxRest) restOwed = MaxRest;
 
         // A first touch of memory makes a step a thousand times slower than usual, so the batch follows what steps cost at the moment.
