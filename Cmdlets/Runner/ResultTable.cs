@@ -31,7 +31,7 @@ internal static class ResultTable
         Add("Faults after resume", result.FaultsAfterResume is { } faults ? Count(faults) : "none: the VM has no process of its own");
         Add("MemoryVerified", result.MemoryVerified ? "true" : "false");
         Add("Write trace", result.WriteTraceMechanism?.ToString() ?? "none");
-        Add("Slowest guest", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
+        Add("Least vCPU share", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
         Add("Channels", Count(result.Channels));
         Add("Accelerator", result.Accelerator ?? "unknown");
         Add("Fallbacks", result.Fallbacks.Count == 0 ? "none" : string.Join('\n', result.Fallbacks));

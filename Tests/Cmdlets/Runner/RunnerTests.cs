@@ -1,7 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using VmMigration.Cmdlets.Tests.Hosting;
+using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hypervisors.Qemu;
 
 namespace VmMigration.Cmdlets.Tests;
 
@@ -32,6 +35,27 @@ public sealed class RunnerTests
         Assert.Equal(("kvm01", "kvm02"), ((string?)result["Migration"]!["SourceHostName"], (string?)result["Migration"]!["DestinationHostName"]));
         Assert.Equal(("Succeeded", "kvm02"), ((string?)result["Run"]!["Status"], (string?)result["Run"]!["Outputs"]!["host"]));
         Assert.Null(result["Migrations"]);
+    }
+
+    [Fact]
+    public async Task The_Linux_example_moves_a_running_guest_whose_console_goes_on_at_the_destination()
+    {
+        string? obstacle = new QemuDemoGuest().FindObstacle() ?? await FindQemuObstacleAsync();
+        Assert.SkipWhen(obstacle is not null, obstacle ?? "");
+        using var json = new TemporaryFile("", ".json");
+        using var runner = new RunnerProcess(
+            "run", Path.Combine(BuildOutput.ExamplesDirectory, "live-migration-linux.yaml"), "--json", json.Path, "--parameter", "memory=384MiB",
+            "--parameter", "fill=96MiB", "--parameter", "rewrite=16MiB");
+        int exitCode = await runner.WaitForExitAsync(TestCancelled);
+        Assert.True(exitCode == 0, runner.Output);
+        JsonNode result = JsonNode.Parse(await File.ReadAllTextAsync(json.Path, TestCancelled))!;
+        Assert.True((bool)result["MemoryVerified"]!);
+        Assert.InRange((long)result["PagesData"]!, 96L * 256, long.MaxValue);
+        JsonNode outputs = result["Run"]!["Outputs"]!;
+        Assert.Equal("kvm02", (string?)outputs["host"]);
+        Assert.InRange(TickOf(outputs["consoleAfter"]), TickOf(outputs["consoleBefore"]) + 1, int.MaxValue);
+
+        static int TickOf(JsonNode? line) => int.Parse(((string?)line)!.Split(' ')[1], CultureInfo.InvariantCulture);
     }
 
     [Fact]
@@ -91,5 +115,12 @@ public sealed class RunnerTests
             Assert.Contains(expected, runner.Output, StringComparison.Ordinal);
             Assert.DoesNotContain("a: started", runner.Output, StringComparison.Ordinal);
         }
+    }
+
+    private static async Task<string?> FindQemuObstacleAsync()
+    {
+        await using LocalHost host = await LocalHost.OpenAsync(new() { Name = $"probe-{Guid.NewGuid():N}" }, TestCancelled);
+        HostDescription description = await host.DescribeAsync(TestCancelled);
+        return description.Hypervisors[Engine.Hypervisors.HypervisorKind.Qemu];
     }
 }
