@@ -64,7 +64,8 @@ public sealed class WaitMigrationVmTests
     public void What_is_no_regular_expression_is_refused()
     {
         using ModuleSession session = ModuleSession.WithRunningVm();
-        var error = Assert.Throws<CmdletInvocationException>(() => session.Run("Wait-MigrationVm $vm -ConsoleLine '('"));
-        Assert.StartsWith("InvalidArgument,", error.ErrorRecord.FullyQualifiedErrorId, StringComparison.Ordinal);
+        ErrorRecord error = session.RunFailing("Wait-MigrationVm $vm -ConsoleLine '('");
+        Assert.StartsWith("InvalidArgument,", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+        Assert.Contains("backslash", error.ErrorDetails.RecommendedAction, StringComparison.Ordinal);
     }
 }
