@@ -16,10 +16,11 @@ public sealed class DurationAttribute : ArgumentTransformationAttribute
     public override object Transform(EngineIntrinsics engineIntrinsics, object inputData)
     {
         object value = inputData is PSObject wrapped ? wrapped.BaseObject : inputData;
-        return value switch
+        // Every kind of number: PowerShell reads 30s without quotes as a 16-bit 30.
+        return Type.GetTypeCode(value?.GetType()) switch
         {
-            int or long or double or decimal or float => TimeSpan.FromSeconds(Convert.ToDouble(value, CultureInfo.InvariantCulture)),
-            string text => (object?)Parse(text.Trim()) ?? inputData,
+            >= TypeCode.SByte and <= TypeCode.Decimal => TimeSpan.FromSeconds(Convert.ToDouble(value, CultureInfo.InvariantCulture)),
+            TypeCode.String => (object?)Parse(((string)value!).Trim()) ?? inputData,
             _ => inputData,
         };
     }
