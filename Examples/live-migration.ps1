@@ -31,7 +31,7 @@ Import-Module $ModulePath
 
 try {
     $null = 'kvm01', 'kvm02' | New-MigrationHost
-    $vm = New-MigrationVm -Name web01 -HostName kvm01 -MemoryBytes $MemoryBytes -VcpuCount $VcpuCount -Program HotSetWriter
+    $vm = New-MigrationVm -Name web01 -HostName kvm01 -MemoryBytes $MemoryBytes -VcpuCount $VcpuCount -Program HotSetWriter -StepsPerSecond 1000000
     $vm | Start-MigrationVm
 
     $migration = $vm | Start-VmMigration -DestinationHost kvm02 -VerifyMemory -Wait
