@@ -10,14 +10,14 @@ namespace VmMigration.Engine.Memory;
 /// Maps the pages of a RAM file into the VM's process with UFFDIO_CONTINUE, before the guest touches them (ioctl_userfaultfd(2)).
 /// </summary>
 /// <remarks>
-/// The memory is registered for write protection, with nothing protected, and not for missing or minor faults: a fault of those kinds
-/// would make the VM's process wait for the engine. UFFDIO_CONTINUE asks for a registration, of whichever kind;
-/// <see cref="KernelFeatures.ContinueUnderWriteProtect"/> has tried that.
+/// UFFDIO_CONTINUE asks for a registration. A range is registered for minor faults only while it is being mapped: a VM's process that
+/// touches it at that moment waits some microseconds, until the range is given back. A registration for write protection would let
+/// nobody wait, but its end takes the right to write from every page, and the guest would pay a fault per page after all.
 /// </remarks>
 public sealed class UserfaultfdPopulator : PageTablePopulator
 {
     /// <summary>What the userfaultfd must have been made with.</summary>
-    public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.MinorShmem | UserfaultfdFeatures.WriteProtectShmem;
+    public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.MinorShmem;
 
     private const int EntriesPerRead = 512;
     private const int EntryBytes = 8;
@@ -35,7 +35,7 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     private long elapsedTicks;
     private bool disposed;
 
-    /// <summary>Registers the memory.</summary>
+    /// <summary>Opens what mapping needs; nothing is mapped or registered yet.</summary>
     /// <param name="userfaultfd">Made inside the VM's process with <see cref="RequiredFeatures"/>; taken over once constructed.</param>
     /// <param name="target">The VM's process; it stays the caller's.</param>
     /// <param name="address">Address of the RAM block in that process, which starts with the file.</param>
@@ -51,7 +51,6 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
         try
         {
             pagemap = OpenFile.ForReading(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/pagemap"));
-            userfaultfd.Register(address, (ulong)sizeBytes, UserfaultfdModes.WriteProtect);
         }
         catch
         {
@@ -82,7 +81,19 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
 
         long start = Stopwatch.GetTimestamp();
         long end = (offset + lengthBytes + GuestMemory.PageSizeBytes - 1) & ~(long)(GuestMemory.PageSizeBytes - 1);
-        long mappedBytes = MapRange(offset & ~(long)(GuestMemory.PageSizeBytes - 1), end);
+        long first = offset & ~(long)(GuestMemory.PageSizeBytes - 1);
+        if (first == end) return;
+        long mappedBytes;
+        userfaultfd.Register(address + (ulong)first, (ulong)(end - first), UserfaultfdModes.Minor);
+        try
+        {
+            mappedBytes = MapRange(first, end);
+        }
+        finally
+        {
+            userfaultfd.Unregister(address + (ulong)first, (ulong)(end - first));
+        }
+
         Interlocked.Add(ref pages, mappedBytes >> GuestMemory.PageShift);
         Interlocked.Add(ref elapsedTicks, Stopwatch.GetTimestamp() - start);
     }
@@ -92,16 +103,9 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     {
         if (!disposing || disposed) return;
         disposed = true;
-        try
-        {
-            userfaultfd.Unregister(address, (ulong)sizeBytes);
-        }
-        finally
-        {
-            userfaultfd.Dispose();
-            pagemap.Dispose();
-            extents.Dispose();
-        }
+        userfaultfd.Dispose();
+        pagemap.Dispose();
+        extents.Dispose();
     }
 
     private long MapRange(long position, long end)

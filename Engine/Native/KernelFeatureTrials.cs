@@ -24,26 +24,6 @@ internal static class KernelFeatureTrials
         }
     }
 
-    /// <summary>Whether UFFDIO_CONTINUE maps a page that is registered for write protection only.</summary>
-    public static bool ContinueUnderWriteProtect()
-    {
-        int pageBytes = Environment.SystemPageSize;
-        using SafeFileHandle file = Memfd.Create("vmmigration-probe", pageBytes);
-        RandomAccess.Write(file, [1], 0);
-        using MemoryMapping mapping = MemoryMapping.MapSharedFile(file, pageBytes);
-        using Userfaultfd userfaultfd = Userfaultfd.Create(Native.UserfaultfdFeatures.WriteProtectShmem);
-        userfaultfd.Register((ulong)mapping.Address, (ulong)pageBytes, UserfaultfdModes.WriteProtect);
-        try
-        {
-            return userfaultfd.Continue((ulong)mapping.Address, (ulong)pageBytes, out _) == UserfaultfdOutcome.Done;
-        }
-        catch (SystemCallException exception) when (exception.ErrorNumber is Errno.EINVAL or Errno.ENOENT)
-        {
-            // The answers of a kernel that wants the range registered for minor faults.
-            return false;
-        }
-    }
-
     /// <summary>Whether /proc/PID/pagemap can be scanned.</summary>
     public static bool PagemapScan()
     {

@@ -21,9 +21,6 @@ public sealed record KernelFeatures
     /// <summary>UFFD_FEATURE_MINOR_SHMEM, Linux 5.14: UFFDIO_CONTINUE on shared memory.</summary>
     public bool MinorShmem { get; init; }
 
-    /// <summary>UFFDIO_CONTINUE works on memory registered for write protection only; tried on a page of this process.</summary>
-    public bool ContinueUnderWriteProtect { get; init; }
-
     /// <summary>UFFD_FEATURE_POISON, Linux 6.6.</summary>
     public bool Poison { get; init; }
 
@@ -52,8 +49,6 @@ public sealed record KernelFeatures
         "Page tables cannot be filled from outside the VM",
         (Userfaultfd, "userfaultfd (a kernel with it, and no seccomp filter against it)"),
         (MinorShmem, "UFFDIO_CONTINUE on shared memory (Linux 5.14)"),
-        (WriteProtectShmem, "userfaultfd write protection of shared memory (Linux 5.19)"),
-        (ContinueUnderWriteProtect, "UFFDIO_CONTINUE on memory registered for write protection"),
         (PidfdGetfd, "pidfd_getfd (Linux 5.6)"),
         (Ptrace, PtraceNeed));
 
@@ -67,16 +62,13 @@ public sealed record KernelFeatures
         if (!OperatingSystem.IsLinux()) return new();
         UserfaultfdFeatures? available = KernelFeatureTrials.UserfaultfdFeatures();
         UserfaultfdFeatures features = available ?? UserfaultfdFeatures.None;
-        bool minorShmem = features.HasFlag(UserfaultfdFeatures.MinorShmem);
-        bool writeProtectShmem = features.HasFlag(UserfaultfdFeatures.WriteProtectShmem);
         return new()
         {
             Userfaultfd = available is not null,
             WriteProtectAsync = features.HasFlag(UserfaultfdFeatures.WriteProtectAsync),
-            WriteProtectShmem = writeProtectShmem,
+            WriteProtectShmem = features.HasFlag(UserfaultfdFeatures.WriteProtectShmem),
             WriteProtectUnpopulated = features.HasFlag(UserfaultfdFeatures.WriteProtectUnpopulated),
-            MinorShmem = minorShmem,
-            ContinueUnderWriteProtect = minorShmem && writeProtectShmem && KernelFeatureTrials.ContinueUnderWriteProtect(),
+            MinorShmem = features.HasFlag(UserfaultfdFeatures.MinorShmem),
             Poison = features.HasFlag(UserfaultfdFeatures.Poison),
             PagemapScan = KernelFeatureTrials.PagemapScan(),
             PidfdGetfd = KernelFeatureTrials.PidfdGetfd(),

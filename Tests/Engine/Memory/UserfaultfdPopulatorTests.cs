@@ -112,6 +112,18 @@ public class UserfaultfdPopulatorTests
     }
 
     [Fact]
+    public void Mapped_pages_are_written_without_a_fault_each()
+    {
+        const int pages = 8192;
+        using var ram = new RamFile(pages);
+        ram.Engine.Write(0, Filled(pages * Page));
+        using (UserfaultfdPopulator populator = ram.Populator()) populator.Populate(0, ram.SizeBytes);
+        long before = ProcessStatistics.ReadPageFaults(Environment.ProcessId);
+        for (int page = 0; page < pages; page++) ram.Guest.Slice(page * Page, 1)[0] = 1;
+        Assert.InRange(ProcessStatistics.ReadPageFaults(Environment.ProcessId) - before, 0, pages / 4);
+    }
+
+    [Fact]
     public void Disposal_frees_the_memory_for_a_write_trace()
     {
         using var ram = new RamFile(16);
