@@ -111,6 +111,7 @@ internal sealed class CmdletStepInvoker : IStepInvoker, IDisposable
         string? action = first.ErrorDetails?.RecommendedAction;
 
         // The id's second part names the cmdlet's class, which is no contract.
-        return new(first.FullyQualifiedErrorId.Split(',')[0], message + more, string.IsNullOrEmpty(action) ? null : action, first.Exception);
+        string errorId = first.FullyQualifiedErrorId.Split(',')[0];
+        return new(errorId, message + more, string.IsNullOrEmpty(action) ? null : action, first.Exception);
     }
 }

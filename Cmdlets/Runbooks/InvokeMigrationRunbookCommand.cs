@@ -7,9 +7,9 @@ namespace VmMigration.Cmdlets;
 
 /// <summary>Runs a runbook: its steps one after another, and those under <c>always</c> in any case.</summary>
 /// <remarks>
-/// Writes the run with the status, output and time of every step, also where a step failed; the failure is a non-terminating error with the
-/// id of the step's own error. Ctrl+C cancels the step under way and still runs the steps under <c>always</c>. With -WhatIf the Get and Test
-/// steps run, and every other step is only named; what would come of it is unknown to the steps after it.
+/// Writes the run with the status, output and time of every step, also where a step failed; the failure is a non-terminating error with
+/// the id of the step's own error. Ctrl+C cancels the step under way and still runs the steps under <c>always</c>. With -WhatIf the Get
+/// and Test steps run, and every other step is only named; what would come of it is unknown to the steps after it.
 /// </remarks>
 /// <example>
 /// <code>Invoke-MigrationRunbook ./live-migration.yaml -Parameter @{ memory = '1GiB' }</code>

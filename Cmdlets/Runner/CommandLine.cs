@@ -35,8 +35,8 @@ internal static class CommandLine
         var json = new Option<string?>("--json")
         {
             HelpName = "file",
-            Description = "Write the result record of the last migration as JSON. Its 'Migration' names the VM and the hosts, its 'Run' holds "
-                + "the steps and outputs; where several migrations ran, 'Migrations' lists all of them in order.",
+            Description = "Write the result record of the last migration as JSON. Its 'Migration' names the VM and the hosts, its 'Run' "
+                + "holds the steps and outputs; where several migrations ran, 'Migrations' lists all of them in order.",
         };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Write errors only: no progress, no table." };
         var command = new Command("run", "Run a runbook. Ctrl+C cancels it and runs its 'always' steps; a second Ctrl+C skips those.")

@@ -35,9 +35,12 @@ internal static class JsonValues
         IDictionary table => DescribeTable(table, depth),
         IReadOnlyDictionary<string, object?> map => DescribeEntries(map, depth),
         IEnumerable list => new JsonArray([.. list.Cast<object?>().Select(item => Describe(item, depth + 1))]),
-        _ when value.GetType().Assembly.GetName().Name!.StartsWith("VmMigration.", StringComparison.Ordinal) => DescribeProperties(value, depth),
+        _ when IsOfThisModule(value) => DescribeProperties(value, depth),
         _ => Convert.ToString(value, CultureInfo.InvariantCulture),
     };
+
+    private static bool IsOfThisModule(object value) =>
+        value.GetType().Assembly.GetName().Name!.StartsWith("VmMigration.", StringComparison.Ordinal);
 
     private static JsonObject DescribeTable(IDictionary table, int depth)
     {

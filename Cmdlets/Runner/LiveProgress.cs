@@ -6,7 +6,9 @@ using EngineStepStatus = VmMigration.Engine.Runbooks.Execution.StepStatus;
 
 namespace VmMigration.Runner;
 
-/// <summary>Shows a run on a terminal: a line for each step, and below the one under way a bar for each thing its cmdlet reports on.</summary>
+/// <summary>
+/// Shows a run on a terminal: a line for each step, and below the one under way a bar for each thing its cmdlet reports on.
+/// </summary>
 internal sealed class LiveProgress : IProgress<RunbookProgress>
 {
     private const int BarWidth = 24;

@@ -52,7 +52,8 @@ public sealed class WaitMigrationVmCommand : VmSelectionCmdlet
         catch (RegexParseException exception)
         {
             ThrowTerminatingError(MigrationError.ToRecord(
-                new MigrationException(MigrationErrorReason.InvalidArgument, $"'{ConsoleLine}' is no regular expression: {exception.Message}",
+                new MigrationException(MigrationErrorReason.InvalidArgument,
+                    $"'{ConsoleLine}' is no regular expression: {exception.Message}",
                     "Put a backslash before characters such as ( or [ that are meant as they stand.", exception), ConsoleLine));
             return;
         }

@@ -3,7 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace VmMigration.Engine.Runbooks;
 
-/// <summary>Durations as runbooks write them: <c>500ms</c>, <c>30s</c>, <c>5m</c>, <c>2h</c>, <c>1d</c>, together as <c>1m30s</c>, or <c>00:01:30</c>.</summary>
+/// <summary>
+/// Durations as runbooks write them: <c>500ms</c>, <c>30s</c>, <c>5m</c>, <c>2h</c>, <c>1d</c>, together as <c>1m30s</c>, or
+/// <c>00:01:30</c>.
+/// </summary>
 public static partial class DurationText
 {
     /// <summary>Reads a duration; a number without a unit is none.</summary>

@@ -8,7 +8,9 @@ public abstract record RunbookValue(SourceLocation Location);
 
 /// <summary>A fixed value, typed already.</summary>
 /// <param name="Location">Where it begins.</param>
-/// <param name="Value">A <see cref="string"/>, <see cref="long"/>, <see cref="double"/>, <see cref="bool"/> or <see cref="TimeSpan"/>.</param>
+/// <param name="Value">
+/// A <see cref="string"/>, <see cref="long"/>, <see cref="double"/>, <see cref="bool"/> or <see cref="TimeSpan"/>.
+/// </param>
 public sealed record LiteralValue(SourceLocation Location, object Value) : RunbookValue(Location);
 
 /// <summary>One expression and nothing around it: the value keeps its type.</summary>

@@ -10,7 +10,7 @@ namespace VmMigration.Engine.Runbooks.Execution;
 /// <param name="options">How to run.</param>
 public sealed class RunbookExecutor(IStepInvoker invoker, RunbookRunOptions options)
 {
-    /// <summary>Runs a runbook to its end. Failed steps and cancellation are in the result; the task itself does not fail for them.</summary>
+    /// <summary>Runs a runbook to its end. Failures and cancellation are in the result; the task itself does not fail for them.</summary>
     /// <param name="runbook">The runbook.</param>
     /// <param name="parameters">Its parameters' values, from <see cref="ParameterBinder.Bind"/>.</param>
     /// <param name="progress">Takes events as they happen, one at a time, on any thread.</param>
@@ -97,7 +97,8 @@ public sealed class RunbookExecutor(IStepInvoker invoker, RunbookRunOptions opti
         return results;
     }
 
-    private static (IReadOnlyDictionary<string, object?> Outputs, StepFailure? Failure) EvaluateOutputs(Runbook runbook, ExpressionScope scope)
+    private static (IReadOnlyDictionary<string, object?> Outputs, StepFailure? Failure) EvaluateOutputs(
+        Runbook runbook, ExpressionScope scope)
     {
         Dictionary<string, object?> outputs = [];
         try

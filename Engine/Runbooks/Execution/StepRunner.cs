@@ -24,9 +24,10 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
 
         try
         {
-            result = step.ForEach is null
-                ? Summarize(result, [await RunCallAsync(step, null, scope, Announce, cancellationToken).ConfigureAwait(false)], isList: false)
-                : await RunItemsAsync(step, result, scope, Announce, cancellationToken).ConfigureAwait(false);
+            StepCall[] calls = step.ForEach is null
+                ? [await RunCallAsync(step, null, scope, Announce, cancellationToken).ConfigureAwait(false)]
+                : await RunItemsAsync(step, scope, Announce, cancellationToken).ConfigureAwait(false);
+            result = Summarize(result, calls, isList: step.ForEach is not null);
         }
         catch (ExpressionException error)
         {
@@ -41,8 +42,8 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
     private static CmdletStep CmdletOf(RunbookStep step) =>
         step as CmdletStep ?? throw new ArgumentException($"A step of type {step.GetType().Name} cannot be run.", nameof(step));
 
-    private async Task<StepResult> RunItemsAsync(
-        RunbookStep step, StepResult result, ExpressionScope scope, Action announce, CancellationToken cancellationToken)
+    private async Task<StepCall[]> RunItemsAsync(
+        RunbookStep step, ExpressionScope scope, Action announce, CancellationToken cancellationToken)
     {
         IReadOnlyList<object?> items = ValueEvaluator.EvaluateItems(step.ForEach!, scope);
         int throttle = ValueEvaluator.EvaluateThrottle(step.Throttle, scope);
@@ -65,7 +66,7 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
         }
 
         await Task.WhenAll(Enumerable.Range(0, Math.Min(throttle, items.Count)).Select(_ => WorkAsync())).ConfigureAwait(false);
-        return Summarize(result, calls, isList: true);
+        return calls;
     }
 
     private async Task<StepCall> RunCallAsync(
@@ -124,7 +125,8 @@ internal sealed class StepRunner(IStepInvoker invoker, RunbookRunOptions options
         catch (Exception error)
         {
             // Whatever went wrong in the invoker, 'always' still has to run.
-            return Ended(StepStatus.Failed, failure: new(error.GetType().Name, error.Message, (error as MigrationException)?.RecommendedAction));
+            string? action = (error as MigrationException)?.RecommendedAction;
+            return Ended(StepStatus.Failed, failure: new(error.GetType().Name, error.Message, action));
         }
     }
 

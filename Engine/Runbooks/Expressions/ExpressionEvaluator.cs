@@ -5,7 +5,9 @@ namespace VmMigration.Engine.Runbooks.Expressions;
 /// <summary>Evaluates expressions. Pure, except that a property of a cmdlet's output may be computed when it is read.</summary>
 internal static class ExpressionEvaluator
 {
-    /// <exception cref="ExpressionException">Where the value cannot be had: a missing property, or operands that cannot be compared.</exception>
+    /// <exception cref="ExpressionException">
+    /// Where the value cannot be had: a missing property, or operands that cannot be compared.
+    /// </exception>
     public static object? Evaluate(Expression expression, ExpressionScope scope) => expression switch
     {
         LiteralExpression literal => literal.Value,
@@ -43,7 +45,8 @@ internal static class ExpressionEvaluator
         (object? value, int used) = reference switch
         {
             { Root: "item" } when scope.HasItem => (scope.Item, 0),
-            { Root: "parameters", Segments: [{ Name: { } name }, ..] } when scope.Parameters.TryGetValue(name, out object? given) => (given, 1),
+            { Root: "parameters", Segments: [{ Name: { } name }, ..] }
+                when scope.Parameters.TryGetValue(name, out object? given) => (given, 1),
             { Root: "steps", Segments: [{ Name: { } id }, { Name: "output" }, ..] } => (FindStep(id, scope)?.Output, 2),
             { Root: "steps", Segments: [{ Name: { } id }, { Name: "status" }, ..] } => (FindStep(id, scope)?.Status ?? "NotRun", 2),
             _ => throw new ExpressionException(reference.Location, "UnknownReference", $"'{reference.Root}' names no value here.",

@@ -1,11 +1,12 @@
 namespace VmMigration.Engine.Runbooks.Expressions;
 
 /// <summary>
-/// Parses an expression by recursive descent. From weakest to strongest: <c>||</c>, <c>&amp;&amp;</c>, one comparison, <c>!</c>, parentheses.
+/// Parses an expression by recursive descent. From weakest to strongest: <c>||</c>, <c>&amp;&amp;</c>, one comparison, <c>!</c>,
+/// parentheses.
 /// </summary>
 internal sealed class ExpressionParser
 {
-    /// <summary>Longest text, in characters; together with <see cref="MaxDepth"/> it keeps the stack small whatever a runbook holds.</summary>
+    /// <summary>Longest text, in characters; with <see cref="MaxDepth"/> it keeps the stack small whatever a runbook holds.</summary>
     private const int MaxLength = 1000;
 
     /// <summary>Most parentheses within each other.</summary>
@@ -147,6 +148,6 @@ internal sealed class ExpressionParser
     {
         string found = Current.Kind == TokenKind.End ? "The expression ends" : $"'{Current.Text}' stands";
         return new(locate(Current.Offset), "InvalidExpression", $"{found} where {expected} should be.",
-            "An expression looks like ${{ parameters.name }}, ${{ steps.id.output.Property }} or ${{ item.x == 'text' && !parameters.flag }}.");
+            "An expression looks like ${{ parameters.name }}, ${{ steps.id.output.Property }} or ${{ item.x == 'text' && !parameters.on }}.");
     }
 }

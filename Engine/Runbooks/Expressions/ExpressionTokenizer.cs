@@ -4,7 +4,8 @@ using System.Text;
 namespace VmMigration.Engine.Runbooks.Expressions;
 
 /// <summary>
-/// Cuts an expression into tokens. Text stands in single quotes, a quote in it doubled; a number may carry the unit of a size or a duration.
+/// Cuts an expression into tokens. Text stands in single quotes, a quote in it doubled; a number may carry the unit of a size or a
+/// duration.
 /// </summary>
 internal sealed class ExpressionTokenizer(string text, Func<int, SourceLocation> locate)
 {

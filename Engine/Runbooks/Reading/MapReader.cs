@@ -13,7 +13,8 @@ internal sealed class MapReader
     /// <param name="known">The keys it may have.</param>
     /// <param name="later">Keys of a later version: known by name, and refused.</param>
     /// <param name="diagnostics">Takes what is wrong.</param>
-    public MapReader(YamlMap map, string what, IReadOnlyCollection<string> known, IReadOnlyCollection<string> later, DiagnosticBag diagnostics)
+    public MapReader(
+        YamlMap map, string what, IReadOnlyCollection<string> known, IReadOnlyCollection<string> later, DiagnosticBag diagnostics)
     {
         Location = map.Location;
         this.diagnostics = diagnostics;
@@ -31,7 +32,8 @@ internal sealed class MapReader
             }
             else
             {
-                diagnostics.Add(key.Location, "UnknownKey", $"'{Shown.Text(key.Text)}' is no key of {what}.", NearestName.Hint(key.Text, known));
+                diagnostics.Add(key.Location, "UnknownKey", $"'{Shown.Text(key.Text)}' is no key of {what}.",
+                    NearestName.Hint(key.Text, known));
                 if (NearestName.Find(key.Text, known) is { } meant) misspelt.Add(meant);
             }
         }

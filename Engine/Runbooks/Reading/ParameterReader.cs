@@ -32,8 +32,8 @@ internal sealed class ParameterReader(DiagnosticBag diagnostics)
             }
             else if (declarations.Any(known => known.Name.Equals(name.Text, StringComparison.OrdinalIgnoreCase)))
             {
-                diagnostics.Add(name.Location, "DuplicateName", $"There is a parameter '{name.Text}' already; case does not tell them apart.",
-                    "Rename one of the two.");
+                diagnostics.Add(name.Location, "DuplicateName",
+                    $"There is a parameter '{name.Text}' already; case does not tell them apart.", "Rename one of the two.");
             }
             else if (ReadOne(name, body) is { } declaration)
             {
@@ -89,7 +89,8 @@ internal sealed class ParameterReader(DiagnosticBag diagnostics)
         if (node is null) return [];
         if (node is not YamlList { Items.Count: > 0 } list)
         {
-            diagnostics.Add(node.Location, "WrongType", "'allowed' must be a list of values.", "Write for example 'allowed: [small, large]'.");
+            diagnostics.Add(node.Location, "WrongType", "'allowed' must be a list of values.",
+                "Write for example 'allowed: [small, large]'.");
             return [];
         }
 
@@ -100,7 +101,8 @@ internal sealed class ParameterReader(DiagnosticBag diagnostics)
     {
         if (declaration.Minimum is not IComparable minimum || declaration.Maximum is null) return true;
         if (minimum.CompareTo(declaration.Maximum) <= 0) return true;
-        diagnostics.Add(reader.Find("min")!.Location, "LimitsCrossed", $"'min' of '{declaration.Name}' is above its 'max'.", "Swap the two.");
+        diagnostics.Add(reader.Find("min")!.Location, "LimitsCrossed", $"'min' of '{declaration.Name}' is above its 'max'.",
+            "Swap the two.");
         return false;
     }
 

@@ -61,8 +61,8 @@ internal sealed class ReferenceChecker(DiagnosticBag diagnostics)
         }
         else if (reference.Segments.Count > 1)
         {
-            diagnostics.Add(reference.Segments[1].Location, "UnknownProperty", $"The parameter '{name}' is a simple value without properties.",
-                $"Write parameters.{name}.");
+            diagnostics.Add(reference.Segments[1].Location, "UnknownProperty",
+                $"The parameter '{name}' is a simple value without properties.", $"Write parameters.{name}.");
         }
     }
 
@@ -77,7 +77,8 @@ internal sealed class ReferenceChecker(DiagnosticBag diagnostics)
         if (!scope.Steps.Contains(id, StringComparer.OrdinalIgnoreCase))
         {
             bool later = scope.LaterSteps.Contains(id, StringComparer.OrdinalIgnoreCase);
-            diagnostics.Add(first.Location, "UnknownStep", later ? $"The step '{id}' has not run yet at this place." : $"There is no step '{id}'.",
+            diagnostics.Add(first.Location, "UnknownStep",
+                later ? $"The step '{id}' has not run yet at this place." : $"There is no step '{id}'.",
                 later ? "Refer to an earlier step, or move this one after it."
                     : scope.Steps.Count == 0 ? "No step runs before this place." : NearestName.Hint(id, scope.Steps));
             return;

@@ -36,7 +36,7 @@ internal static class ScalarTyping
                 return null;
             case StepParameterType.Any:
                 value = isPlain && TryBoolean(text, out bool plainFlag) ? plainFlag
-                    : isPlain && long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long plainInteger) ? plainInteger
+                    : isPlain && TryWholeNumber(text, out long plainInteger) ? plainInteger
                     : text;
                 return null;
             case StepParameterType.Choice:
@@ -55,7 +55,7 @@ internal static class ScalarTyping
             case ParameterType.String:
                 value = text;
                 return null;
-            case ParameterType.Int when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long integer):
+            case ParameterType.Int when TryWholeNumber(text, out long integer):
                 value = integer;
                 return null;
             case ParameterType.Bool when TryBoolean(text, out bool flag):
@@ -91,11 +91,16 @@ internal static class ScalarTyping
         _ => "Write a text.",
     };
 
-    private static bool TryInteger(string text, out long value) =>
-        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) || SizeText.TryParse(text, out value);
+    private static bool TryInteger(string text, out long value) => TryWholeNumber(text, out value) || SizeText.TryParse(text, out value);
 
-    private static bool TryNumber(string text, out double value) => double.TryParse(
-        text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value);
+    private static bool TryWholeNumber(string text, out long value) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);
+
+    private static bool TryNumber(string text, out double value)
+    {
+        const NumberStyles style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+        return double.TryParse(text, style, CultureInfo.InvariantCulture, out value);
+    }
 
     /// <summary>Only the two words of YAML 1.2: yes, no, on and off mean different things to different readers.</summary>
     private static bool TryBoolean(string text, out bool value)

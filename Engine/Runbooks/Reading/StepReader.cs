@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 
 namespace VmMigration.Engine.Runbooks.Reading;
 
@@ -90,7 +91,8 @@ internal sealed class StepReader(StepCatalog catalog, ValueReader values, Argume
         }
 
         if (!scope.Steps.Contains(id.Text, StringComparer.OrdinalIgnoreCase)) return id.Text;
-        diagnostics.Add(id.Location, "DuplicateName", $"There is a step '{id.Text}' already.", "Give each step, also under 'always', its own id.");
+        diagnostics.Add(id.Location, "DuplicateName", $"There is a step '{id.Text}' already.",
+            "Give each step, also under 'always', its own id.");
         return null;
     }
 
@@ -129,7 +131,8 @@ internal sealed class StepReader(StepCatalog catalog, ValueReader values, Argume
 
         if (node is YamlScalar scalar && !ExpressionTemplate.IsIn(scalar.Text))
         {
-            if (long.TryParse(scalar.Text, out long count) && count is >= 1 and <= MaxThrottle) return new LiteralValue(node.Location, count);
+            bool isNumber = long.TryParse(scalar.Text, NumberStyles.None, CultureInfo.InvariantCulture, out long count);
+            if (isNumber && count is >= 1 and <= MaxThrottle) return new LiteralValue(node.Location, count);
             diagnostics.Add(node.Location, "WrongType", "'throttle' must be a whole number.", $"Write a number from 1 to {MaxThrottle}.");
             return null;
         }
@@ -139,8 +142,12 @@ internal sealed class StepReader(StepCatalog catalog, ValueReader values, Argume
 
     private void CheckMandatory(MapReader reader, StepCmdlet cmdlet, StepArgument[] given)
     {
-        string[] missing = [.. cmdlet.Parameters.Where(parameter => parameter.IsMandatory
-            && given.All(argument => argument.Parameter != parameter) && !IsWritten(reader.Find("with"), parameter)).Select(parameter => parameter.Name)];
+        string[] missing =
+        [
+            .. cmdlet.Parameters.Where(parameter => parameter.IsMandatory
+                    && given.All(argument => argument.Parameter != parameter) && !IsWritten(reader.Find("with"), parameter))
+                .Select(parameter => parameter.Name),
+        ];
         if (missing.Length == 0) return;
         diagnostics.Add(reader.Find("run")!.Location, "MissingArgument", $"{cmdlet.Name} needs '{string.Join("', '", missing)}'.",
             $"Add under 'with': '{missing[0]}: <value>'.");
