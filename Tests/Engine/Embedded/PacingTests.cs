@@ -39,12 +39,12 @@ public sealed class PacingTests(ITestOutputHelper output)
         output.WriteLine($"share 0.1: {heldSteps / (double)freeSteps:f3} of the steps");
 
         // On a processor shared with others the free guest is the one that loses time; the exact share is tested on the made-up clock.
-        Assert.InRange(heldSteps / (double)freeSteps, 0.01, 0.5);
+        Assert.InRange(heldSteps, 1, freeSteps / 2);
 
         await held.SetVcpuShareAsync(1, Cancelled);
         (freeSteps, heldSteps) = await CountAsync(free, held);
         output.WriteLine($"brake off: {heldSteps / (double)freeSteps:f3} of the steps");
-        Assert.InRange(heldSteps / (double)freeSteps, 0.5, 2);
+        Assert.InRange(heldSteps / (double)freeSteps, 0.3, 3);
     }
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class PacingTests(ITestOutputHelper output)
         await using EmbeddedVirtualMachine held = await StartAsync(specification);
         await held.SetVcpuShareAsync(0.5, Cancelled);
         (long freeSteps, long heldSteps) = await CountAsync(free, held);
-        Assert.InRange(heldSteps / (double)freeSteps, 0.4, 0.6);
+        Assert.InRange(heldSteps / (double)freeSteps, 0.3, 0.7);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class PacingTests(ITestOutputHelper output)
         Assert.Equal(VmState.Paused, await held.GetStateAsync(Cancelled));
         await held.ResumeAsync(Cancelled);
         (long freeSteps, long heldSteps) = await CountAsync(free, held);
-        Assert.InRange(heldSteps / (double)freeSteps, 0.4, 0.6);
+        Assert.InRange(heldSteps / (double)freeSteps, 0.3, 0.7);
     }
 
     [Theory]

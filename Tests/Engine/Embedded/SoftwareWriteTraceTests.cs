@@ -68,6 +68,20 @@ public sealed class SoftwareWriteTraceTests
             iter: 60, threads: 1);
 
     [Fact]
+    public unsafe void Every_program_marks_each_word_after_writing_it()
+    {
+        foreach (GuestProgramKind program in Programs)
+        {
+            using var memory = new EmbeddedMemory(2 * MiB);
+            byte[] mirror = new byte[memory.SizeBytes];
+            VcpuRegisters registers = GuestProgram.InitialRegisters(seed: 5, vcpu: 0);
+            GuestShare share = GuestShare.Of(memory.Start, memory.SizeBytes, 0, 1);
+            GuestProgram.Of(program).Run(ref registers, share, new MirroredWrites(memory, mirror), 400_000);
+            Assert.Equal(-1, FirstDifference(mirror, memory.ReadAll()));
+        }
+    }
+
+    [Fact]
     public async Task Writes_between_two_traces_and_engine_writes_are_not_reported()
     {
         VmSpecification specification = Specification(GuestProgramKind.SequentialWriter).HaltingAfter(100_000);
@@ -157,13 +171,20 @@ public sealed class SoftwareWriteTraceTests
         return written;
     }
 
+    /// <summary>Copies a word the moment it is marked: a word marked too early, or never, stays behind.</summary>
+    private readonly struct MirroredWrites(EmbeddedMemory memory, byte[] mirror) : IWriteMark
+    {
+        public void Mark(long offset) => memory.TryRead(offset, mirror.AsSpan((int)offset, sizeof(ulong)));
+    }
+
     /// <summary>The plain way to note a write: every page of the granule it falls into.</summary>
     private readonly struct RecordedWrites(PageSet written, int granularityBytes) : IWriteMark
     {
         public void Mark(long offset)
         {
             long start = offset / granularityBytes * granularityBytes;
-            for (long page = start; page < start + granularityBytes && page / 4096 < written.PageCount; page += 4096) written.Add(page / 4096);
+            long end = Math.Min(start + granularityBytes, written.PageCount << GuestMemory.PageShift);
+            for (long at = start; at < end; at += GuestMemory.PageSizeBytes) written.Add(at >> GuestMemory.PageShift);
         }
     }
 }

@@ -76,7 +76,7 @@ public sealed class SpecificationTests
     {
         Assert.InRange(AvailableMemory.ReadBytes(), MiB, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         Assert.Equal(1234 * 1024, AvailableMemory.ParseAvailable(["MemTotal:  99 kB", "MemAvailable:    1234 kB", "Buffers: 1 kB"]));
-        Assert.Equal(
-            MigrationErrorReason.SystemCallFailed, Assert.Throws<MigrationException>(() => AvailableMemory.ParseAvailable(["MemTotal: 1 kB"])).Reason);
+        var unknown = Assert.Throws<MigrationException>(() => AvailableMemory.ParseAvailable(["MemTotal: 1 kB"]));
+        Assert.Equal(MigrationErrorReason.SystemCallFailed, unknown.Reason);
     }
 }
