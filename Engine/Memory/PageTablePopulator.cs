@@ -21,6 +21,6 @@ public abstract class PageTablePopulator : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Gives the VM's memory back to the kernel's ordinary fault handling; must happen before the VM resumes.</summary>
+    /// <summary>Lets go of the VM's memory. The VM may run before: its faults never wait for the engine.</summary>
     protected abstract void Dispose(bool disposing);
 }

@@ -97,20 +97,14 @@ internal sealed class DestinationMigration : IIncomingMigration
         Task watching = StopWhenGoneAsync(stop);
         try
         {
-            GrantMessage grant;
-            PopulationStatistics populated;
-            string? populationRefused;
-            using (var loading = new IncomingState(vm, request.Contents))
-            {
-                ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
-                using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
-                populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
-                    : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
-                grant = await ConverseAsync(control, loading, populator, stop.Token).ConfigureAwait(false);
-                populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
-            }
+            ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
+            using var state = new IncomingState(vm, request.Contents);
+            using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
+            GrantMessage grant = await ConverseAsync(control, state, stop.Token).ConfigureAwait(false);
+            await TakeOverAsync(control, grant, populator).ConfigureAwait(false);
 
-            await TakeOverAsync(control, grant, populated, populationRefused).ConfigureAwait(false);
+            // Only now, when it costs the guest no time: connections and populator were idle since the load.
+            await pages.CloseAsync().ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (pages.Failure.IsCompleted)
         {
@@ -143,7 +137,7 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     /// <summary>Follows the source's frames until it grants the VM.</summary>
     private async Task<GrantMessage> ConverseAsync(
-        ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
+        ControlConnection control, IncomingState state, CancellationToken cancellationToken)
     {
         bool ready = false;
         while (true)
@@ -161,10 +155,8 @@ internal sealed class DestinationMigration : IIncomingMigration
                     await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
                     break;
                 case FrameType.Load:
-                    // Every page is in place: whatever came now would be a version too many. And from here on the kernel's ordinary fault
-                    // handling must serve the VM, since loading devices touches its memory.
-                    await pages.CloseAsync().ConfigureAwait(false);
-                    populator?.Dispose();
+                    // Every page is in place: whatever came now would be a version too many.
+                    pages.Seal();
                     state.StartLoading(cancellationToken);
                     break;
                 case FrameType.Grant when ready:
@@ -196,8 +188,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     }
 
     /// <summary>Takes the VM over: from the journal's record on it is this host's.</summary>
-    private async Task TakeOverAsync(
-        ControlConnection control, GrantMessage grant, PopulationStatistics populated, string? populationRefused)
+    private async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator)
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();
         await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
@@ -206,6 +197,9 @@ internal sealed class DestinationMigration : IIncomingMigration
         if (grant.Resume) await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
         outcome = MigrationOutcome.DestinationOwns;
         TimeSpan resumeTime = watch.Elapsed - commitTime;
+        PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
+        string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
+            : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
         try
         {
             await control.SendAsync(

@@ -13,6 +13,7 @@ internal sealed class IncomingPages(GuestMemory memory)
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private PageTablePopulator? populator;
     private int channels;
+    private volatile bool isSealed;
     private bool closed;
 
     /// <summary>Completes with the reason once a receiver has failed.</summary>
@@ -44,7 +45,7 @@ internal sealed class IncomingPages(GuestMemory memory)
 
         try
         {
-            new PageReceiver(memory, populator).Run(connection);
+            new PageReceiver(memory, populator, () => isSealed).Run(connection);
         }
         catch (MigrationException error)
         {
@@ -64,6 +65,9 @@ internal sealed class IncomingPages(GuestMemory memory)
             }
         }
     }
+
+    /// <summary>Lets no more pages in.</summary>
+    public void Seal() => isSealed = true;
 
     /// <summary>Ends all connections; when the task ends no receiver touches guest memory any more.</summary>
     public Task CloseAsync()

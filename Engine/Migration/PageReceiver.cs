@@ -8,7 +8,7 @@ namespace VmMigration.Engine.Migration;
 /// reads as zeros before.
 /// </summary>
 /// <remarks>Used by one thread. Nothing is allocated per page.</remarks>
-internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? populator)
+internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? populator, Func<bool> isSealed)
 {
     private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
 
@@ -28,7 +28,7 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
             FrameHeader header = FrameHeader.Read(bytes, PageFrame.MaxPayloadBytes);
             switch (header.Type)
             {
-                case FrameType.Pages:
+                case FrameType.Pages when !isSealed():
                     ReceivePages(connection, header.PayloadBytes);
                     break;
                 case FrameType.Flush when header.PayloadBytes == sizeof(ulong):

@@ -23,6 +23,7 @@ internal sealed class SourceMigration
     private readonly long startedAt = Stopwatch.GetTimestamp();
     private WriteTrace? trace;
     private long stoppedAt;
+    private long readyAt;
     private bool wasRunning;
 
     public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
@@ -69,6 +70,7 @@ internal sealed class SourceMigration
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
                 link = await SourceLink.OpenAsync(request.Offer, ChannelCount(), vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
+                readyAt = Stopwatch.GetTimestamp();
                 await RecordAsync(MigrationJournalState.Granted, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception error)
@@ -166,10 +168,9 @@ internal sealed class SourceMigration
     /// <summary>Gives the VM away. Nothing is cancelled any more, and only the destination's word can bring the VM back.</summary>
     private async Task CommitAsync(SourceLink link, MigrationResult result)
     {
-        long commitStart = Stopwatch.GetTimestamp();
         var commit = new SourceCommit(link, request.Offer, log);
         MigrationOutcome outcome = await commit.RunAsync(wasRunning).ConfigureAwait(false);
-        TimeSpan commitTime = Stopwatch.GetElapsedTime(commitStart);
+        TimeSpan commitTime = Stopwatch.GetElapsedTime(readyAt);
         result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };
         LiftTrace();
         switch (outcome)

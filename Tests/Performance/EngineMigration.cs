@@ -22,6 +22,7 @@ internal static class EngineMigration
         string detail = string.Create(CultureInfo.InvariantCulture,
             $"stop {parts.Stop.TotalMilliseconds:F1} pages {parts.LastPages.TotalMilliseconds:F1} device {parts.DeviceState.TotalMilliseconds:F1}"
             + $" load {parts.Load.TotalMilliseconds:F1} commit {parts.Commit.TotalMilliseconds:F1} resume {parts.Resume.TotalMilliseconds:F1},"
+            + $" passes [{string.Join(' ', result.PassDetails.Select(pass => string.Create(CultureInfo.InvariantCulture, $"{pass.BytesSent / 1e6:F0}MB/{pass.Duration.TotalMilliseconds:F0}ms")))}]"
             + $" faults {result.FaultsAfterResume}, populated {result.PagesPopulated} in {result.PopulationTime.TotalMilliseconds:F0}");
         await destination.StopVmAsync(vm.Specification.Id, force: true, cancellationToken);
         return new(result.TotalTime, result.Downtime, result.BytesSent, result.Passes, detail);
