@@ -21,6 +21,6 @@ public abstract class PageTablePopulator : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Lets go of the VM's memory. The VM may run before: its faults never wait for the engine.</summary>
+    /// <summary>Gives the VM's memory back to the kernel's ordinary fault handling; must happen before the VM loads its state.</summary>
     protected abstract void Dispose(bool disposing);
 }

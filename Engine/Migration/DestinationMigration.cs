@@ -100,10 +100,10 @@ internal sealed class DestinationMigration : IIncomingMigration
             ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
             using var state = new IncomingState(vm, request.Contents);
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
-            GrantMessage grant = await ConverseAsync(control, state, stop.Token).ConfigureAwait(false);
+            GrantMessage grant = await ConverseAsync(control, state, populator, stop.Token).ConfigureAwait(false);
             await TakeOverAsync(control, grant, populator).ConfigureAwait(false);
 
-            // Only now, when it costs the guest no time: connections and populator were idle since the load.
+            // Only now, when it costs the guest no time: the connections were idle since the load.
             await pages.CloseAsync().ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (pages.Failure.IsCompleted)
@@ -137,7 +137,7 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     /// <summary>Follows the source's frames until it grants the VM.</summary>
     private async Task<GrantMessage> ConverseAsync(
-        ControlConnection control, IncomingState state, CancellationToken cancellationToken)
+        ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
     {
         bool ready = false;
         while (true)
@@ -157,6 +157,7 @@ internal sealed class DestinationMigration : IIncomingMigration
                 case FrameType.Load:
                     // Every page is in place: whatever came now would be a version too many.
                     pages.Seal();
+                    populator?.Dispose();
                     state.StartLoading(cancellationToken);
                     break;
                 case FrameType.Grant when ready:

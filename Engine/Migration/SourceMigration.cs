@@ -70,8 +70,7 @@ internal sealed class SourceMigration
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
                 link = await SourceLink.OpenAsync(request.Offer, ChannelCount(), vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
-                readyAt = Stopwatch.GetTimestamp();
-                await RecordAsync(MigrationJournalState.Granted, cancellationToken).ConfigureAwait(false);
+                cancellationToken.ThrowIfCancellationRequested();
             }
             catch (Exception error)
             {
@@ -100,7 +99,9 @@ internal sealed class SourceMigration
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, link.Broken);
         using var limit = new BandwidthLimit(request.Options.MaxBytesPerSecond, PageFrame.MaxHeadBytes + PageFrame.MaxPayloadBytes);
         var counters = new TransferCounters();
-        var switchover = new Switchover(vm, link, limit, counters, request.Options.VerifyMemory);
+        var switchover = new Switchover(
+            vm, link, limit, counters, request.Options.VerifyMemory,
+            () => RecordAsync(MigrationJournalState.Granted, CancellationToken.None).AsTask());
         Task watching = StopWhenGoneAsync(stop);
         try
         {
@@ -109,6 +110,7 @@ internal sealed class SourceMigration
                 ? await MoveByEngineAsync(link, limit, counters, switchover, stop.Token).ConfigureAwait(false)
                 : await MoveByHypervisorAsync(switchover, stop.Token).ConfigureAwait(false);
             stoppedAt = switchover.StoppedAt;
+            readyAt = Stopwatch.GetTimestamp();
             return result with
             {
                 BytesSent = counters.BytesSent,

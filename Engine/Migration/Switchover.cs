@@ -9,7 +9,17 @@ namespace VmMigration.Engine.Migration;
 /// The part of a migration in which the VM is paused: last pages, device state, optional comparison of memory, load. It ends when the
 /// destination is ready to take the VM over; the commit follows in <see cref="SourceMigration"/>.
 /// </summary>
-internal sealed class Switchover(IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory)
+/// <param name="vm">The VM.</param>
+/// <param name="link">The connections to the destination.</param>
+/// <param name="limit">Holds the state to the bandwidth limit.</param>
+/// <param name="counters">Counts the state's bytes.</param>
+/// <param name="verifyMemory">Whether memory is compared.</param>
+/// <param name="recordGranted">
+/// Records that the VM may have been given away. It is run while the destination loads, not after: a record that comes too early only means
+/// that a source which crashes just then has to ask the destination, which answers that it never got the grant.
+/// </param>
+internal sealed class Switchover(
+    IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory, Func<Task> recordGranted)
 {
     /// <summary>What the time went to, as far as it has come.</summary>
     public DowntimeBreakdown Parts { get; private set; } = new();
@@ -90,7 +100,15 @@ internal sealed class Switchover(IVirtualMachine vm, SourceLink link, BandwidthL
 
     private async Task AwaitReadyAsync(CancellationToken cancellationToken)
     {
-        ControlFrame frame = await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
-        Parts = Parts with { Load = frame.Read(ControlMessages.Default.ReadyMessage).LoadTime };
+        Task recorded = Task.Run(recordGranted, CancellationToken.None);
+        try
+        {
+            ControlFrame frame = await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { Load = frame.Read(ControlMessages.Default.ReadyMessage).LoadTime };
+        }
+        finally
+        {
+            await recorded.ConfigureAwait(false);
+        }
     }
 }

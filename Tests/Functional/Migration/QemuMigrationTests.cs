@@ -53,7 +53,9 @@ public class QemuMigrationTests
             $"faults in the first second: {with.FaultsAfterResume} populated, {without.FaultsAfterResume} not");
         Assert.Equal(0, without.PagesPopulated);
         Assert.Contains(without.Fallbacks, line => line.Contains("switched off", StringComparison.Ordinal));
-        Assert.True(without.FaultsAfterResume > with.FaultsAfterResume);
+
+        // The loop rewrites 16 MiB, 4096 pages, within the second.
+        Assert.True(without.FaultsAfterResume > with.FaultsAfterResume + 2000);
     }
 
     [Fact]
