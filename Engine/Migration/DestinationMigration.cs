@@ -131,6 +131,7 @@ internal sealed class DestinationMigration : IIncomingMigration
         PageTablePopulator? populator = request.Options.PopulatePageTables && request.Contents == StateContents.Devices
             ? await vm.StartPopulationAsync(cancellationToken).ConfigureAwait(false) : null;
         pages.Open(start.Channels, populator);
+        _ = DowntimePath.PrepareAsync();
         await control.SendAsync(FrameType.Started, default, cancellationToken).ConfigureAwait(false);
         return populator;
     }
