@@ -15,7 +15,8 @@ internal static class Completion
             .Where(candidate => candidate.Text.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))
             .DistinctBy(candidate => candidate.Text, StringComparer.OrdinalIgnoreCase)
             .OrderBy(candidate => candidate.Text, StringComparer.OrdinalIgnoreCase)
-            .Select(candidate => new CompletionResult(candidate.Text, candidate.Text, CompletionResultType.ParameterValue, candidate.ToolTip));
+            .Select(candidate =>
+                new CompletionResult(candidate.Text, candidate.Text, CompletionResultType.ParameterValue, candidate.ToolTip));
     }
 
     /// <summary>Asks the engine; a host that fails or takes too long offers nothing, for a prompt is no place for errors.</summary>

@@ -7,7 +7,8 @@ Environment.SetEnvironmentVariable("POWERSHELL_TELEMETRY_OPTOUT", "1");
 using Runspace runspace = RunspaceFactory.CreateRunspace(InitialSessionState.CreateDefault2());
 runspace.Open();
 using var shell = PowerShell.Create(runspace);
-PSModuleInfo module = shell.AddCommand("Import-Module").AddParameter("Name", args[0]).AddParameter("PassThru").Invoke<PSModuleInfo>().Single();
+shell.AddCommand("Import-Module").AddParameter("Name", args[0]).AddParameter("PassThru");
+PSModuleInfo module = shell.Invoke<PSModuleInfo>().Single();
 var comments = DocumentationComments.Load(args[1]);
 MamlDocument.Create(module.ExportedCmdlets.Values.OrderBy(cmdlet => cmdlet.Name), comments).Save(args[2]);
 

@@ -57,7 +57,8 @@ public sealed class DisconnectMigrationHostCommand : MigrationCmdlet
                     $"Embedded VM '{vm.Specification.Name}' ({vm.State}) would end with host {host.Name}.",
                 _ => null,
             };
-            if (loss is not null) throw new MigrationException(MigrationErrorReason.InvalidState, loss, "Migrate or stop it first, or use -Force.");
+            if (loss is null) continue;
+            throw new MigrationException(MigrationErrorReason.InvalidState, loss, "Migrate or stop it first, or use -Force.");
         }
     }
 }

@@ -25,9 +25,10 @@ internal static class HostRegistry
     }
 
     /// <summary>The host of exactly this name.</summary>
-    public static IMigrationHost Get(string name) => Hosts.TryGetValue(name, out IMigrationHost? host) ? host : throw new MigrationException(
-        MigrationErrorReason.HostNotFound, $"This session has no host '{name}'.",
-        "Get-MigrationHost lists the hosts of this session; New-MigrationHost makes one.");
+    public static IMigrationHost Get(string name) =>
+        Hosts.TryGetValue(name, out IMigrationHost? host) ? host : throw new MigrationException(
+            MigrationErrorReason.HostNotFound, $"This session has no host '{name}'.",
+            "Get-MigrationHost lists the hosts of this session; New-MigrationHost makes one.");
 
     /// <summary>All hosts, sorted by name.</summary>
     public static IReadOnlyList<IMigrationHost> All() => [.. Hosts.OrderBy(entry => entry.Key, StringComparer.OrdinalIgnoreCase)
@@ -73,12 +74,15 @@ internal static class HostRegistry
     /// <summary>Closes all hosts, waiting a limited time: it runs where a process ends or a module goes.</summary>
     public static void CloseAll()
     {
-        Task[] closing = [.. Hosts.Keys.Select(name =>
-            Hosts.TryRemove(name, out IMigrationHost? host) ? Task.Run(async () => await host.DisposeAsync().ConfigureAwait(false)) : Task.CompletedTask)];
+        Task[] closing = [.. Hosts.Keys.Select(name => Task.Run(async () =>
+        {
+            if (Hosts.TryRemove(name, out IMigrationHost? host)) await host.DisposeAsync().ConfigureAwait(false);
+        }))];
         Task.WaitAll(closing, CloseLimit);
     }
 
-    private static bool IsOpen(IMigrationHost host) => Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);
+    private static bool IsOpen(IMigrationHost host) =>
+        Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);
 
     private static MigrationException NameTaken(string name) => new(
         MigrationErrorReason.InvalidState, $"This session has a host '{name}' already.",

@@ -16,7 +16,9 @@ public sealed class ModuleLifetime : IModuleAssemblyInitializer, IModuleAssembly
         ImportingRunspaces.Add();
     }
 
-    /// <summary>Called by PowerShell when the module is removed from a session, also before <c>Import-Module -Force</c> imports it again.</summary>
+    /// <summary>
+    /// Called by PowerShell when the module is removed from a session, also before <c>Import-Module -Force</c> imports it again.
+    /// </summary>
     /// <param name="psModuleInfo">The module.</param>
     public void OnRemove(PSModuleInfo psModuleInfo) => ImportingRunspaces.Remove();
 

@@ -2,7 +2,9 @@ using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
 
-/// <summary>What the time between the last instruction at the source and the first at the destination was spent on. Parts may overlap.</summary>
+/// <summary>
+/// What the time between the last instruction at the source and the first at the destination was spent on. Parts may overlap.
+/// </summary>
 public sealed record DowntimeParts
 {
     /// <summary>Pausing the vCPUs.</summary>

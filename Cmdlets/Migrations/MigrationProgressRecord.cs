@@ -7,7 +7,9 @@ namespace VmMigration.Cmdlets;
 /// <summary>Turns the status of a migration into what PowerShell's progress bar shows.</summary>
 internal static class MigrationProgressRecord
 {
-    /// <summary>The share of the remaining work that a pass leaves to the ones after it: a guess that keeps the bar from going back.</summary>
+    /// <summary>
+    /// The share of the remaining work that a pass leaves to the ones after it: a guess that keeps the bar from going back.
+    /// </summary>
     private const double LeftByPass = 0.2;
 
     public static ProgressRecord Create(MigrationStatus status) => new(
@@ -39,6 +41,7 @@ internal static class MigrationProgressRecord
             ? string.Create(CultureInfo.InvariantCulture, $", guest slowed to {progress.VcpuShare:P0}")
             : "";
         return string.Create(CultureInfo.InvariantCulture,
-            $"{status.State}, pass {progress.Pass}: {progress.BytesSent >> 20} MiB sent, {progress.BytesPerSecond / (1 << 20):F0} MiB/s{slowed}");
+            $"{status.State}, pass {progress.Pass}: {progress.BytesSent >> 20} MiB sent, "
+            + $"{progress.BytesPerSecond / (1 << 20):F0} MiB/s{slowed}");
     }
 }

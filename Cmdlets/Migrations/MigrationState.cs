@@ -1,6 +1,8 @@
 namespace VmMigration.Cmdlets;
 
-/// <summary>Where a migration stands: <c>Setup → Precopy → Switchover → Completed</c>, or <c>RolledBack</c> from anywhere before the commit.</summary>
+/// <summary>
+/// Where a migration stands: <c>Setup → Precopy → Switchover → Completed</c>, or <c>RolledBack</c> from anywhere before the commit.
+/// </summary>
 public enum MigrationState
 {
     /// <summary>The two sides meet; nothing has moved.</summary>

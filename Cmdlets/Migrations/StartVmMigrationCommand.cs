@@ -38,7 +38,9 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     [Parameter]
     public SwitchParameter Wait { get; set; }
 
-    /// <summary>With -Wait: cancel the migrations where the pipeline is stopped before they have ended; the VMs run on at their source hosts.</summary>
+    /// <summary>
+    /// With -Wait: cancel the migrations where the pipeline is stopped before they have ended; the VMs run on at their source hosts.
+    /// </summary>
     [Parameter]
     public SwitchParameter CancelOnStop { get; set; }
 

@@ -4,7 +4,9 @@ using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
 
-/// <summary>Follows a migration as a PowerShell job. Stopping the job cancels the migration; its output is the completed operation.</summary>
+/// <summary>
+/// Follows a migration as a PowerShell job. Stopping the job cancels the migration; its output is the completed operation.
+/// </summary>
 internal sealed class VmMigrationJob : Job
 {
     private readonly LocatedMigration migration;

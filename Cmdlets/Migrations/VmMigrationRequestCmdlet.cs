@@ -28,7 +28,9 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     [ValidateRange(0, 16)]
     public int? Channels { get; set; }
 
-    /// <summary>Switch over once the rest is expected to take at most this long: seconds, 50ms or a TimeSpan. The default is 50 ms.</summary>
+    /// <summary>
+    /// Switch over once the rest is expected to take at most this long: seconds, 50ms or a TimeSpan. The default is 50 ms.
+    /// </summary>
     [Parameter]
     [Duration]
     public TimeSpan? DowntimeLimit { get; set; }
@@ -38,7 +40,9 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     [ValidateRange(1, int.MaxValue)]
     public int? MaxPasses { get; set; }
 
-    /// <summary>The least share of its time that a slowed-down guest keeps, above 0 to 1; 1 never slows it down. The default is 0.2.</summary>
+    /// <summary>
+    /// The least share of its time that a slowed-down guest keeps, above 0 to 1; 1 never slows it down. The default is 0.2.
+    /// </summary>
     [Parameter]
     [ValidateRange(0.001, 1.0)]
     public double? MinVcpuShare { get; set; }

@@ -33,7 +33,9 @@ public sealed record VmMigrationResult
     /// <summary>Time spent in mapping them, beside the transfer.</summary>
     public TimeSpan PopulationTime { get; init; }
 
-    /// <summary>Page faults of the destination VM's process in the first second after it resumed; null where it has no process of its own.</summary>
+    /// <summary>
+    /// Page faults of the destination VM's process in the first second after it resumed; null where it has no process of its own.
+    /// </summary>
     public long? FaultsAfterResume { get; init; }
 
     /// <summary>Whether both sides' memory was compared and equal; false where no comparison was asked for.</summary>

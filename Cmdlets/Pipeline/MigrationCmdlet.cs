@@ -38,7 +38,9 @@ public abstract class MigrationCmdlet : PSCmdlet
         return false;
     }
 
-    /// <summary>As <see cref="Attempt(object?, Func{PipelineQueue, CancellationToken, Task})"/>, for work that says nothing meanwhile.</summary>
+    /// <summary>
+    /// As <see cref="Attempt(object?, Func{PipelineQueue, CancellationToken, Task})"/>, for work that says nothing meanwhile.
+    /// </summary>
     internal bool Attempt(object? target, Func<CancellationToken, Task> work) => Attempt(target, (_, token) => work(token));
 
     /// <summary>Runs engine work that has a result.</summary>

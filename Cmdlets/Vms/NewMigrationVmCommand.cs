@@ -116,7 +116,9 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     [ValidateRange(0, long.MaxValue)]
     public long? FillBytes { get; set; }
 
-    /// <summary>The part of it in bytes that the demo guest rewrites in a loop, a multiple of 1MB, at most half. The default is 64MB.</summary>
+    /// <summary>
+    /// The part of it in bytes that the demo guest rewrites in a loop, a multiple of 1MB, at most half. The default is 64MB.
+    /// </summary>
     [Parameter(ParameterSetName = Demo)]
     [ValidateRange(0, long.MaxValue)]
     public long? RewriteBytes { get; set; }

@@ -40,6 +40,7 @@ public sealed class StopMigrationVmCommand : VmStateCmdlet
         bool neverAsk = LanguagePrimitives.TryConvertTo(GetVariableValue("ConfirmPreference"), out ConfirmImpact preference)
             && preference == ConfirmImpact.None;
         if (neverAsk) return true;
-        return ShouldContinue($"Turn off {vm.Title}? What the guest has not written to disk is lost.", "Turn off VM", ref yesToAll, ref noToAll);
+        return ShouldContinue(
+            $"Turn off {vm.Title}? What the guest has not written to disk is lost.", "Turn off VM", ref yesToAll, ref noToAll);
     }
 }

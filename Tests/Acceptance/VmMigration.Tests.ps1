@@ -29,8 +29,10 @@ Describe 'VmMigration' {
     }
 
     It 'goes there and back' {
-        Get-MigrationVm web01 | Start-VmMigration -DestinationHost kvm02 -VerifyMemory | Wait-VmMigration -Timeout 1min | Should -Not -BeNullOrEmpty
-        Get-MigrationVm web01 | Start-VmMigration -DestinationHost kvm01 -VerifyMemory | Wait-VmMigration -Timeout 1min | Should -Not -BeNullOrEmpty
+        foreach ($destination in 'kvm02', 'kvm01') {
+            $moved = Get-MigrationVm web01 | Start-VmMigration -DestinationHost $destination -VerifyMemory | Wait-VmMigration -Timeout 1min
+            $moved.State | Should -Be Completed
+        }
         (Get-MigrationVm web01).HostName | Should -Be kvm01
     }
 
