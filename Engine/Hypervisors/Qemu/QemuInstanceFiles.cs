@@ -58,7 +58,7 @@ internal static class QemuInstanceFiles
     /// <summary>Removes the files of a process that has ended.</summary>
     public static void Delete(QemuInstancePaths paths)
     {
-        File.Delete(paths.RamFile);
+        if (File.Exists(paths.RamFile)) File.Delete(paths.RamFile);
         if (Directory.Exists(paths.Directory)) Directory.Delete(paths.Directory, recursive: true);
     }
 

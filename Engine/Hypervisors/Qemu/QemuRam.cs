@@ -1,17 +1,18 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Win32.SafeHandles;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Native;
 
 namespace VmMigration.Engine.Hypervisors.Qemu;
 
 /// <summary>Where a QEMU process has its guest's RAM, and the engine's own way to it.</summary>
-/// <param name="Memory">The RAM; unreachable where <paramref name="Obstacle"/> says so.</param>
+/// <param name="Memory">The RAM; every access throws where it is not a shared file.</param>
 /// <param name="Address">Address of the RAM block in the process; 0 where it is unreachable.</param>
 /// <param name="BlockName">Name of the RAM block on the migration stream of a QEMU that something else started; else empty.</param>
 /// <param name="FilePath">Path of the file that backs it; null where it has none that can be opened.</param>
-/// <param name="Obstacle">Why the engine cannot reach it, in a sentence; null where it can.</param>
+/// <param name="Obstacle">Why the engine cannot move it, in a sentence; null where it can.</param>
 internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockName, string? FilePath, string? Obstacle)
 {
     /// <summary>Finds the RAM of a QEMU that was started with this RAM file.</summary>
@@ -25,7 +26,9 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
                 MigrationErrorReason.InvalidState, $"QEMU (process {processId}) does not share {sizeBytes} bytes of {ramFile}: {mapping}.");
         }
 
-        return new(RamFileMemory.Open(ramFile, sizeBytes), mapping.Start, "", ramFile, null);
+        SafeFileHandle file = OpenFile.ForReadingAndWriting(ramFile);
+        string? obstacle = FindFileSystemObstacle(file);
+        return new(new RamFileMemory(file, sizeBytes), mapping.Start, "", ramFile, obstacle);
     }
 
     /// <summary>Asks a QEMU that something else started, and looks at its mappings.</summary>
@@ -59,8 +62,9 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
         }
 
         string? path = await ReadPropertyAsync(process.Qmp, backend, "mem-path", cancellationToken).ConfigureAwait(false);
-        var memory = new RamFileMemory(ProcessMaps.OpenFileAt(process.Handle.ProcessId, address), size);
-        return new(memory, address, name, path == whole.Path && File.Exists(path) ? path : null, null);
+        SafeFileHandle file = ProcessMaps.OpenFileAt(process.Handle.ProcessId, address);
+        string? obstacle = FindFileSystemObstacle(file);
+        return new(new RamFileMemory(file, size), address, name, path == whole.Path && File.Exists(path) ? path : null, obstacle);
     }
 
     /// <summary>A property of QEMU's object tree as text; null where the object has none of that name.</summary>
@@ -78,6 +82,14 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
             return null;
         }
     }
+
+    /// <summary>userfaultfd traces and populates shared memory only, and hugetlbfs takes no write(2).</summary>
+    private static string? FindFileSystemObstacle(SafeFileHandle file) => FileSystemType.Read(file) switch
+    {
+        FileSystemType.Tmpfs => null,
+        FileSystemType.Hugetlbfs => "The engine cannot move the guest's memory: its file is on a hugetlbfs, which cannot be written from outside.",
+        _ => "The engine cannot move the guest's memory: its file is not on a tmpfs.",
+    };
 
     private static QemuRam Unreachable(long sizeBytes, string name, string reason)
     {

@@ -15,6 +15,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private readonly Lock destroyLock = new();
     private Task? destroying;
     private long lastPausedAt;
+    private volatile bool destroyed;
     private bool disposed;
 
     /// <param name="specification">What the VM was made from.</param>
@@ -39,7 +40,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             ram.Obstacle ?? features.WriteTraceObstacle, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle());
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
-        Exited = QemuExit.WatchAsync(process, shutdowns, directory.QemuLog);
+        Exited = WatchAsync(shutdowns);
     }
 
     /// <inheritdoc/>
@@ -183,9 +184,16 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         }
     }
 
+    private async Task<string> WatchAsync(QmpEventStream shutdowns)
+    {
+        string how = await QemuExit.WatchAsync(process, shutdowns, directory.QemuLog).ConfigureAwait(false);
+        return destroyed ? $"The engine ended QEMU (process {Instance.ProcessId})." : how;
+    }
+
     private async Task DestroyOnceAsync()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
+        destroyed = !process.Handle.HasExited;
         await QemuInstanceFiles.KillAsync(process.Handle).ConfigureAwait(false);
         await DisposeAsync().ConfigureAwait(false);
         directory.Delete();

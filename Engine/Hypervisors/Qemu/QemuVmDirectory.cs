@@ -53,9 +53,9 @@ internal sealed class QemuVmDirectory
             return;
         }
 
-        // What its starter named for this process alone: neither is of use to another.
-        if (instance.QmpSocketPath is { } socket) File.Delete(socket);
-        if (instance.RamFilePath is { } ram) File.Delete(ram);
+        // What its starter named for this process alone: neither is of use to another. Its starter may have been quicker.
+        if (File.Exists(instance.QmpSocketPath)) File.Delete(instance.QmpSocketPath);
+        if (File.Exists(instance.RamFilePath)) File.Delete(instance.RamFilePath);
     }
 
     private string MakeScratch()

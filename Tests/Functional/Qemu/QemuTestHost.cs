@@ -33,6 +33,7 @@ internal sealed class QemuTestHost : IAsyncDisposable
         {
             string owner = Path.GetFileName(leftover)[DirectoryPrefix.Length..].Split('-')[0];
             if (Directory.Exists($"/proc/{owner}")) continue;
+            await EndProcessesAsync(leftover);
             await new QemuHypervisor(new QemuHypervisorOptions { StateDirectory = leftover }).RemoveLeftoversAsync([], CancellationToken.None);
             Directory.Delete(leftover, recursive: true);
         }
@@ -58,14 +59,38 @@ internal sealed class QemuTestHost : IAsyncDisposable
         await machine.DisposeAsync();
     }
 
+    private static async Task EndProcessesAsync(string directory)
+    {
+        foreach (int processId in QemuLauncher.FindProcesses(directory))
+        {
+            using PidFd process = PidFd.Open(processId);
+            await QemuInstanceFiles.KillAsync(process);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
-        foreach (IVirtualMachine machine in machines) await machine.DestroyAsync();
+        List<Exception> failures = [];
+        foreach (IVirtualMachine machine in machines)
+        {
+            try
+            {
+                await machine.DestroyAsync();
+            }
+            catch (Exception exception)
+            {
+                // The others must go all the same.
+                failures.Add(exception);
+            }
+        }
+
         string vms = Path.Combine(StateDirectory, "vms");
         string[] left = Directory.Exists(vms) ? Directory.GetFileSystemEntries(vms) : [];
         int[] processes = [.. QemuLauncher.FindProcesses(StateDirectory)];
+        await EndProcessesAsync(StateDirectory);
         await Hypervisor.RemoveLeftoversAsync([], CancellationToken.None);
         Directory.Delete(StateDirectory, recursive: true);
+        Assert.Empty(failures);
         Assert.Empty(left);
         Assert.Empty(processes);
     }
