@@ -64,12 +64,13 @@ internal static class MigrationDialer
     private static Socket Connect(IncomingOffer offer, ConnectionRole role, int channel, CancellationToken cancellationToken)
     {
         var endpoint = new IPEndPoint(IPAddress.Parse(offer.Address), offer.Port);
-        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(connectLimit);
         using CancellationTokenRegistration closing = deadline.Token.Register(socket.Dispose);
         try
         {
+            ConnectionSocket.Configure(socket);
             socket.Connect(endpoint);
             var hello = new Hello(Hello.CurrentVersion, role, channel, offer.MigrationId, offer.Ticket);
             socket.Send(hello.ToBytes());

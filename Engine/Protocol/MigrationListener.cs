@@ -92,7 +92,6 @@ internal sealed class MigrationListener : IAsyncDisposable
                 continue;
             }
 
-            socket.NoDelay = true;
             open[socket] = 0;
             await handshakes.WaitAsync(CancellationToken.None).ConfigureAwait(false);
 
@@ -109,6 +108,7 @@ internal sealed class MigrationListener : IAsyncDisposable
         try
         {
             peer = socket.RemoteEndPoint;
+            ConnectionSocket.Configure(socket);
             (Hello hello, IIncomingMigration migration) = Authenticate(socket);
             handshakes.Release();
             permitHeld = false;
