@@ -25,7 +25,9 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
         await QemuStateTransfer.ListenAsync(process.Qmp, socketPath, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Writes into a specification what was left to this machine to choose, so that a destination does not choose otherwise.</summary>
+    /// <summary>
+    /// Writes into a specification what was left to this machine to choose, so that a destination does not choose otherwise.
+    /// </summary>
     public async Task<VmSpecification> PinAsync(
         VmSpecification specification, QemuAccelerator accelerator, CancellationToken cancellationToken)
     {
@@ -36,7 +38,8 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
 
     /// <summary>Makes the VM, which takes everything over.</summary>
     public async Task<IVirtualMachine> CompleteAsync(
-        VmSpecification specification, VmInstance instance, string vmsDirectory, KernelFeatures features, CancellationToken cancellationToken)
+        VmSpecification specification, VmInstance instance, string vmsDirectory, KernelFeatures features,
+        CancellationToken cancellationToken)
     {
         QemuStatus status = await QemuStatus.ReadAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
         if (status.State != VmState.Incoming)

@@ -19,7 +19,9 @@ public static class QemuCommandLine
     /// <param name="accelerator">What executes the guest: not <see cref="QemuAccelerator.Auto"/>.</param>
     /// <param name="incoming">Whether QEMU is to wait for a migration and stay paused after it.</param>
     /// <param name="sandbox">Whether this build of QEMU can filter its own system calls.</param>
-    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where a value cannot be rendered.</exception>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> where a value cannot be rendered.
+    /// </exception>
     public static IReadOnlyList<string> Build(
         VmSpecification specification, QemuInstancePaths paths, QemuAccelerator accelerator, bool incoming, bool sandbox)
     {

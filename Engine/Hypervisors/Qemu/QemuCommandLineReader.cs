@@ -68,7 +68,8 @@ public static class QemuCommandLineReader
         HashSet<string> ownedChardevs = [];
         foreach (QemuArgument option in options)
         {
-            if (option is { Name: "mon" or "qmp" or "monitor" or "serial", Value: { } value } && ChardevOf(value) is { } id) ownedChardevs.Add(id);
+            if (option is not { Name: "mon" or "qmp" or "monitor" or "serial", Value: { } value }) continue;
+            if (ChardevOf(value) is { } id) ownedChardevs.Add(id);
         }
 
         return options.FindAll(option => option switch
@@ -157,7 +158,10 @@ public static class QemuCommandLineReader
         string size = QemuArguments.Property(value, "size") ?? QemuArguments.Properties(value)[0].Value;
         int digits = size.AsSpan().IndexOfAnyExceptInRange('0', '9');
         string number = digits < 0 ? size : size[..digits];
-        int shift = digits < 0 ? 20 : char.ToUpperInvariant(size[digits]) switch { 'B' => 0, 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => -1 };
+        int shift = digits < 0 ? 20 : char.ToUpperInvariant(size[digits]) switch
+        {
+            'B' => 0, 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => -1,
+        };
         if (shift < 0 || !long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long count)
             || count > long.MaxValue >> shift)
         {

@@ -13,7 +13,9 @@ public sealed record QemuDemoGuest
     private const int MiBShift = 20;
     private const string KernelPrefix = "vmlinuz-";
 
-    /// <summary>Memory that holds random data once the guest is filled, in bytes, <see cref="RewriteBytes"/> included; multiple of 1 MiB.</summary>
+    /// <summary>
+    /// Memory that holds random data once the guest is filled, in bytes, <see cref="RewriteBytes"/> included; a multiple of 1 MiB.
+    /// </summary>
     public long FillBytes { get; init; } = 464L << MiBShift;
 
     /// <summary>The part of it that is written over and over, in bytes; a multiple of 1 MiB, at most half; 0 rewrites nothing.</summary>
@@ -30,14 +32,15 @@ public sealed record QemuDemoGuest
     {
         if (FindKernel() is null)
         {
-            return $"No readable kernel image {KernelDirectory}/{KernelPrefix}* was found. Install one: 'apt-get install linux-image-cloud-amd64' "
-                + "on Debian, 'apt-get install linux-image-virtual' on Ubuntu, 'dnf install kernel-core' on Fedora.";
+            return $"No readable kernel image {KernelDirectory}/{KernelPrefix}* was found. Install one: "
+                + "'apt-get install linux-image-cloud-amd64' on Debian, 'apt-get install linux-image-virtual' on Ubuntu, "
+                + "'dnf install kernel-core' on Fedora.";
         }
 
         if (!File.Exists(BusyboxPath) || IsDynamic(BusyboxPath))
         {
-            return $"{BusyboxPath} is not there or not statically linked. Install it: 'apt-get install busybox-static' on Debian and Ubuntu, "
-                + "'dnf install busybox' on Fedora.";
+            return $"{BusyboxPath} is not there or not statically linked. Install it: "
+                + "'apt-get install busybox-static' on Debian and Ubuntu, 'dnf install busybox' on Fedora.";
         }
 
         return null;

@@ -43,7 +43,7 @@ internal static class QemuExit
         {
             return QemuLog.ReadTail(logPath);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return $"its log could not be read ({exception.Message})";
         }

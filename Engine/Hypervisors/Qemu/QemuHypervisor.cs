@@ -62,7 +62,8 @@ public sealed class QemuHypervisor : IHypervisor
             if (QemuInstancePaths.Find(instance) is { } own) attachment.FindOwnRam(own.RamFile, specification.MemoryBytes);
             else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
             CpuControlGroup.LiftLeftover(processId);
-            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -91,7 +92,8 @@ public sealed class QemuHypervisor : IHypervisor
                 RamFilePath = ram.FilePath,
                 Accelerator = QemuCommandLine.AcceleratorName(specification.Qemu!.Accelerator),
             };
-            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -107,7 +109,8 @@ public sealed class QemuHypervisor : IHypervisor
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
         {
-            return $"QEMU guests are run on x86-64 Linux; this is {RuntimeInformation.OSDescription} on {RuntimeInformation.ProcessArchitecture}.";
+            return "QEMU guests are run on x86-64 Linux; "
+                + $"this is {RuntimeInformation.OSDescription} on {RuntimeInformation.ProcessArchitecture}.";
         }
 
         if (ProgramPath is not { } program || !File.Exists(program))
@@ -117,7 +120,8 @@ public sealed class QemuHypervisor : IHypervisor
 
         return FileAccessCheck.IsWritable(options.RamDirectory)
             ? null
-            : $"The directory {options.RamDirectory} for guest RAM does not exist or may not be written. Mount a tmpfs there, or name another.";
+            : $"The directory {options.RamDirectory} for guest RAM does not exist or may not be written. "
+                + "Mount a tmpfs there, or name another.";
     }
 
     private async Task<IVirtualMachine> LaunchAsync(
@@ -145,9 +149,14 @@ public sealed class QemuHypervisor : IHypervisor
             await using (attachment.ConfigureAwait(false))
             {
                 attachment.FindOwnRam(paths.RamFile, specification.MemoryBytes);
-                if (incoming is { } contents) await attachment.ListenAsync(contents, paths.IncomingSocket, cancellationToken).ConfigureAwait(false);
+                if (incoming is { } contents)
+                {
+                    await attachment.ListenAsync(contents, paths.IncomingSocket, cancellationToken).ConfigureAwait(false);
+                }
+
                 VmSpecification pinned = await attachment.PinAsync(specification, accelerator, cancellationToken).ConfigureAwait(false);
-                return await attachment.CompleteAsync(pinned, instance, vmsDirectory, features.Value, cancellationToken).ConfigureAwait(false);
+                return await attachment.CompleteAsync(pinned, instance, vmsDirectory, features.Value, cancellationToken)
+                    .ConfigureAwait(false);
             }
         }
         catch

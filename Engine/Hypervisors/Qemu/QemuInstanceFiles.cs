@@ -39,11 +39,12 @@ internal static class QemuInstanceFiles
         {
             throw new MigrationException(
                 MigrationErrorReason.OutOfSpace, $"The VM's files cannot be made: {exception.Message}",
-                $"Look at the free space and the mount options of {paths.Directory} and {Path.GetDirectoryName(paths.RamFile)}.", exception);
+                $"Look at the free space and the mount options of {paths.Directory} and {Path.GetDirectoryName(paths.RamFile)}.",
+                exception);
         }
     }
 
-    /// <summary>Ends every QEMU that was started with files of the directory, and removes the files. Does nothing where nothing is left.</summary>
+    /// <summary>Ends every QEMU that was started with files of the directory, then removes the files, as far as there are any.</summary>
     public static async Task RemoveAsync(QemuInstancePaths paths)
     {
         foreach (int processId in QemuLauncher.FindProcesses(paths.Directory))
@@ -74,7 +75,8 @@ internal static class QemuInstanceFiles
         catch (TimeoutException exception)
         {
             throw new MigrationException(
-                MigrationErrorReason.TimedOut, $"QEMU (process {process.ProcessId}) did not end in {KillTimeLimit.TotalSeconds:0} s after SIGKILL.",
+                MigrationErrorReason.TimedOut,
+                $"QEMU (process {process.ProcessId}) did not end in {KillTimeLimit.TotalSeconds:0} s after SIGKILL.",
                 "It waits for a device in the kernel (state D): look at the storage of its disks.", exception);
         }
     }

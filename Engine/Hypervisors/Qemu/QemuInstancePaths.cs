@@ -41,7 +41,9 @@ public sealed record QemuInstancePaths(string Directory, string RamFile)
     public string RamLink => Path.Combine(Directory, "ram");
 
     /// <summary>Chooses names nobody uses yet for a new process of the VM; creates nothing.</summary>
-    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the socket's path would be too long.</exception>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> where the socket's path would be too long.
+    /// </exception>
     public static QemuInstancePaths ForNew(string vmsDirectory, string ramDirectory, Guid vmId)
     {
         // Short, because the path of a unix socket is: 8 hexadecimal digits of the id and 6 random ones.

@@ -29,7 +29,8 @@ internal static class QemuLauncher
         catch (Win32Exception exception)
         {
             throw new MigrationException(
-                MigrationErrorReason.PrerequisiteMissing, $"{program} cannot be run: {exception.Message}", QemuProgram.InstallAction, exception);
+                MigrationErrorReason.PrerequisiteMissing, $"{program} cannot be run: {exception.Message}", QemuProgram.InstallAction,
+                exception);
         }
 
         process.StandardInput.Close();
@@ -46,7 +47,8 @@ internal static class QemuLauncher
         {
             process.Kill(entireProcessTree: true);
             throw new MigrationException(
-                MigrationErrorReason.TimedOut, $"QEMU did not start in {StartTimeLimit.TotalSeconds:0} s: {QemuLog.ReadTail(paths.QemuLog)}",
+                MigrationErrorReason.TimedOut,
+                $"QEMU did not start in {StartTimeLimit.TotalSeconds:0} s: {QemuLog.ReadTail(paths.QemuLog)}",
                 "Look at the load of the machine and at the storage of kernel and disks.", exception);
         }
 
@@ -88,7 +90,7 @@ internal static class QemuLauncher
         return found;
     }
 
-    /// <summary>The arguments of a process with its program's name, each ended by a zero byte; empty where it is gone or a zombie.</summary>
+    /// <summary>A process's program and arguments, each ended by a zero byte; empty where it is gone or a zombie.</summary>
     public static byte[] ReadCommandLine(int processId)
     {
         try

@@ -45,7 +45,8 @@ internal sealed class QemuProcess : IAsyncDisposable
             if (expectedProcessId is { } expected && expected != processId)
             {
                 throw new MigrationException(
-                    MigrationErrorReason.VmExited, $"Process {processId} is behind {socketPath}; process {expected} was expected and is gone.");
+                    MigrationErrorReason.VmExited,
+                    $"Process {processId} is behind {socketPath}; process {expected} was expected and is gone.");
             }
 
             handle = PidFd.Open(processId);

@@ -16,7 +16,9 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockName, string? FilePath, string? Obstacle)
 {
     /// <summary>Finds the RAM of a QEMU that was started with this RAM file.</summary>
-    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> where it does not map the file as it should.</exception>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidState"/> where it does not map the file as it should.
+    /// </exception>
     public static QemuRam OfOwn(int processId, string ramFile, long sizeBytes)
     {
         ProcessMapping? mapping = ProcessMaps.FindFile(processId, ramFile);
@@ -49,12 +51,13 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
         if (!matching[0].GetProperty("share").GetBoolean())
         {
             return Unreachable(size, name,
-                "its RAM is private to QEMU. Start it with -object memory-backend-file or -memfd, share=on, and -machine memory-backend=….");
+                "its RAM is private to QEMU. Start it with -object memory-backend-memfd,share=on and -machine memory-backend=….");
         }
 
         // Guest-physical address 0 is the start of the RAM block on every PC machine.
         ulong address = await ReadHostAddressAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
-        ProcessMapping? start = ProcessMaps.Read(process.Handle.ProcessId).FirstOrDefault(line => line.Start <= address && address < line.End);
+        ProcessMapping? start = ProcessMaps.Read(process.Handle.ProcessId)
+            .FirstOrDefault(line => line.Start <= address && address < line.End);
         ProcessMapping? whole = start is null ? null : ProcessMaps.FindFile(process.Handle.ProcessId, start.Path);
         if (whole is null || !whole.IsShared || whole.Start != address || whole.FileOffset != 0 || whole.SizeBytes != size)
         {
@@ -83,11 +86,11 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
         }
     }
 
-    /// <summary>userfaultfd traces and populates shared memory only, and hugetlbfs takes no write(2).</summary>
+    /// <summary>Writes are traced and pages populated in shared memory only (ioctl_userfaultfd(2)).</summary>
     private static string? FindFileSystemObstacle(SafeFileHandle file) => FileSystemType.Read(file) switch
     {
         FileSystemType.Tmpfs => null,
-        FileSystemType.Hugetlbfs => "The engine cannot move the guest's memory: its file is on a hugetlbfs, which cannot be written from outside.",
+        FileSystemType.Hugetlbfs => "The engine cannot move the guest's memory: its file is on a hugetlbfs, which takes no write(2).",
         _ => "The engine cannot move the guest's memory: its file is not on a tmpfs.",
     };
 
@@ -105,11 +108,10 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
         JsonElement answer = await qmp.ExecuteAsync("human-monitor-command", arguments, cancellationToken).ConfigureAwait(false);
         string text = answer.GetString()!.Trim();
         int mark = text.LastIndexOf("is 0x", StringComparison.Ordinal);
-        if (mark >= 0 && ulong.TryParse(text.AsSpan(mark + 5), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address))
-        {
-            return address;
-        }
-
-        throw new MigrationException(MigrationErrorReason.HypervisorFailed, $"QEMU does not say where the guest's RAM is: '{text}'.");
+        ReadOnlySpan<char> digits = mark < 0 ? [] : text.AsSpan(mark + 5);
+        return ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong address)
+            ? address
+            : throw new MigrationException(
+                MigrationErrorReason.HypervisorFailed, $"QEMU does not say where the guest's RAM is: '{text}'.");
     }
 }

@@ -32,7 +32,8 @@ internal static partial class QemuRegistration
         if (ram.Memory.SizeBytes % MemoryGranularityBytes != 0)
         {
             throw new MigrationException(
-                MigrationErrorReason.InvalidState, $"QEMU (process {processId}) has {ram.Memory.SizeBytes} bytes of RAM, no multiple of 2 MiB.");
+                MigrationErrorReason.InvalidState,
+                $"QEMU (process {processId}) has {ram.Memory.SizeBytes} bytes of RAM, no multiple of 2 MiB.");
         }
 
         string[] commandLine = Encoding.UTF8.GetString(QemuLauncher.ReadCommandLine(processId)).TrimEnd('\0').Split('\0');
@@ -54,7 +55,9 @@ internal static partial class QemuRegistration
         };
     }
 
-    /// <summary>Puts the versioned name of the running machine in place of an alias, so that another version of QEMU builds the same.</summary>
+    /// <summary>
+    /// Puts the versioned name of the running machine in place of an alias, so that another version of QEMU builds the same.
+    /// </summary>
     public static async Task<string> PinMachineAsync(QmpClient qmp, string machineType, CancellationToken cancellationToken)
     {
         const string TypeSuffix = "-machine";

@@ -41,7 +41,17 @@ internal sealed class QemuStateMover
     {
         // QEMU would take it as a wish to run as soon as the state is there.
         if (status.State == VmState.Incoming) throw WrongState("resumed");
-        await process.Qmp.ExecuteAsync("cont", cancellationToken).ConfigureAwait(false);
+        using QmpEventStream resumed = process.Qmp.Subscribe("RESUME");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task resumption = resumed.ReadAsync(stop.Token);
+        Task answer = process.Qmp.ExecuteAsync("cont", stop.Token);
+
+        // The answer comes some milliseconds after the event: QEMU's main loop waits for the lock that the vCPUs now hold most of the
+        // time. A refusal comes without the event, and so does the answer of a VM that runs already.
+        Task first = await Task.WhenAny(resumption, answer).ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(resumption, answer).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await first.ConfigureAwait(false);
         status = Running;
     }
 

@@ -141,7 +141,11 @@ internal static class QemuStateTransfer
                 }
 
                 ReadOnlyMemory<byte> rest = buffer.AsMemory(0, count);
-                while (!rest.IsEmpty) rest = rest[await socket.SendAsync(rest, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
+                while (!rest.IsEmpty)
+                {
+                    int sent = await socket.SendAsync(rest, SocketFlags.None, cancellationToken).ConfigureAwait(false);
+                    rest = rest[sent..];
+                }
             }
         }
         catch (SocketException exception) when (exception.SocketErrorCode
@@ -179,7 +183,8 @@ internal static class QemuStateTransfer
         catch (TimeoutException exception)
         {
             throw new MigrationException(
-                MigrationErrorReason.HypervisorFailed, $"QEMU did not end its migration in {CancelTimeLimit.TotalSeconds:0} s after it was cancelled.",
+                MigrationErrorReason.HypervisorFailed,
+                $"QEMU did not end its migration in {CancelTimeLimit.TotalSeconds:0} s after it was cancelled.",
                 "Look at the storage of the VM's disks, which QEMU may be waiting for.", exception);
         }
     }

@@ -21,7 +21,7 @@ internal sealed record QemuStatus(VmState State, string RunState)
         return new(Translate(runState), runState);
     }
 
-    /// <summary>Every state but these two keeps the memory while the vCPUs stand still: paused, prelaunch, postmigrate, io-error and so on.</summary>
+    // Every other state keeps the memory while the vCPUs stand still: paused, prelaunch, postmigrate, io-error and so on.
     private static VmState Translate(string runState) => runState switch
     {
         // A guest that sleeps wakes up by itself.

@@ -126,8 +126,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     public async Task LoadStateAsync(Stream source, CancellationToken cancellationToken)
     {
         if (await state.LoadAsync(source, cancellationToken).ConfigureAwait(false)) return;
+        string how = await Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
         throw new MigrationException(
-            MigrationErrorReason.HypervisorFailed, $"QEMU could not load the state: {await Exited.WaitAsync(cancellationToken).ConfigureAwait(false)}",
+            MigrationErrorReason.HypervisorFailed, $"QEMU could not load the state: {how}",
             "Check that both hosts run the same version of QEMU, or one that has the source's machine type.");
     }
 
@@ -195,8 +196,14 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         ObjectDisposedException.ThrowIf(disposed, this);
         destroyed = !process.Handle.HasExited;
         await QemuInstanceFiles.KillAsync(process.Handle).ConfigureAwait(false);
-        await DisposeAsync().ConfigureAwait(false);
-        directory.Delete();
+        try
+        {
+            await DisposeAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            directory.Delete();
+        }
     }
 
     private async Task PressPowerButtonAsync(TimeSpan timeout, CancellationToken cancellationToken)

@@ -1,8 +1,6 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -15,15 +13,12 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// </summary>
 public sealed class QmpClient : IAsyncDisposable
 {
-    // A whole query-qmp-schema is 0.3 MiB; anything far beyond is no QEMU.
-    private const int MaxMessageBytes = 16 << 20;
-
     // QEMU greets at once, except where another client holds the one connection it serves.
     private static readonly TimeSpan GreetingTimeLimit = TimeSpan.FromSeconds(5);
 
     private readonly Socket socket;
     private readonly NetworkStream stream;
-    private readonly PipeReader reader;
+    private readonly QmpMessageReader reader;
     private readonly SemaphoreSlim writing = new(1, 1);
     private readonly ConcurrentDictionary<string, (string Command, TaskCompletionSource<JsonElement> Reply)> pending = new();
     private readonly Lock subscriptionsLock = new();
@@ -38,7 +33,7 @@ public sealed class QmpClient : IAsyncDisposable
         this.socketPath = socketPath;
         this.socket = socket;
         stream = new NetworkStream(socket, ownsSocket: true);
-        reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 16 << 10, leaveOpen: true));
+        reader = new QmpMessageReader(stream);
     }
 
     /// <summary>The socket, for asking the kernel who is at its other end.</summary>
@@ -154,7 +149,7 @@ public sealed class QmpClient : IAsyncDisposable
         {
             lock (subscriptionsLock)
             {
-                if (closed is not null) throw new MigrationException(closed.Reason, closed.Message, closed.RecommendedAction, closed);
+                if (closed is not null) throw Again(closed);
             }
 
             // Not cancellable: half a command would spoil the connection for every other.
@@ -162,7 +157,7 @@ public sealed class QmpClient : IAsyncDisposable
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            throw new MigrationException(MigrationErrorReason.VmExited, $"QEMU at {socketPath} closed its QMP connection.", null, exception);
+            throw Closed(exception);
         }
         finally
         {
@@ -177,7 +172,7 @@ public sealed class QmpClient : IAsyncDisposable
         Exception? cause = null;
         try
         {
-            using JsonDocument? greeting = await ReadMessageAsync(timeLimit.Token).ConfigureAwait(false);
+            using JsonDocument? greeting = await reader.ReadAsync(timeLimit.Token).ConfigureAwait(false);
             if (greeting is not null && greeting.RootElement.TryGetProperty("QMP", out _)) return;
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
@@ -196,21 +191,23 @@ public sealed class QmpClient : IAsyncDisposable
 
     private async Task ReadMessagesAsync()
     {
-        var reason = new MigrationException(MigrationErrorReason.VmExited, $"QEMU at {socketPath} closed its QMP connection.");
+        MigrationException reason = Closed(cause: null);
         try
         {
-            while (await ReadMessageAsync(CancellationToken.None).ConfigureAwait(false) is { } message)
+            while (await reader.ReadAsync(CancellationToken.None).ConfigureAwait(false) is { } message)
             {
                 using (message) Dispatch(message.RootElement);
             }
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            reason = new(reason.Reason, reason.Message, null, exception);
+            reason = Closed(exception);
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (Exception exception)
+            when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            reason = new(MigrationErrorReason.HypervisorFailed, $"QEMU at {socketPath} sent what is not QMP: {exception.Message}", null, exception);
+            reason = new(
+                MigrationErrorReason.HypervisorFailed, $"QEMU at {socketPath} sent what is not QMP: {exception.Message}", null, exception);
         }
         catch (MigrationException exception)
         {
@@ -227,32 +224,7 @@ public sealed class QmpClient : IAsyncDisposable
         foreach (QmpEventStream subscription in streams) subscription.Close(reason);
         foreach (string id in pending.Keys)
         {
-            if (pending.TryRemove(id, out var waiting)) waiting.Reply.TrySetException(new MigrationException(reason.Reason, reason.Message, null, reason));
-        }
-    }
-
-    /// <summary>Reads one message; null where the connection ended.</summary>
-    private async Task<JsonDocument?> ReadMessageAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            ReadResult result = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            ReadOnlySequence<byte> buffer = result.Buffer;
-            if (buffer.PositionOf((byte)'\n') is { } newline)
-            {
-                JsonDocument message = JsonDocument.Parse(buffer.Slice(0, newline).ToArray());
-                reader.AdvanceTo(buffer.GetPosition(1, newline));
-                return message;
-            }
-
-            if (buffer.Length > MaxMessageBytes)
-            {
-                throw new MigrationException(
-                    MigrationErrorReason.HypervisorFailed, $"QEMU at {socketPath} sent a message of more than {MaxMessageBytes} bytes.");
-            }
-
-            reader.AdvanceTo(buffer.Start, buffer.End);
-            if (result.IsCompleted) return null;
+            if (pending.TryRemove(id, out var waiting)) waiting.Reply.TrySetException(Again(reason));
         }
     }
 
@@ -298,13 +270,21 @@ public sealed class QmpClient : IAsyncDisposable
         lock (subscriptionsLock) subscriptions.Remove(subscription);
     }
 
+    private MigrationException Closed(Exception? cause) =>
+        new(MigrationErrorReason.VmExited, $"QEMU at {socketPath} closed its QMP connection.", null, cause);
+
+    /// <summary>An exception of its own for each that is told.</summary>
+    private static MigrationException Again(MigrationException reason) =>
+        new(reason.Reason, reason.Message, reason.RecommendedAction, reason);
+
     private static MigrationException DescribeConnectFailure(string socketPath, Exception exception) => exception switch
     {
         SocketException { SocketErrorCode: SocketError.AccessDenied } => new(
             MigrationErrorReason.AccessDenied, $"The QMP socket {socketPath} may not be opened by this user.",
             "Run as the user QEMU runs as, or as root.", exception),
         ArgumentException => new(
-            MigrationErrorReason.InvalidArgument, $"'{socketPath}' cannot be the path of a unix socket: {exception.Message}", null, exception),
+            MigrationErrorReason.InvalidArgument, $"'{socketPath}' cannot be the path of a unix socket: {exception.Message}", null,
+            exception),
         _ => new(
             MigrationErrorReason.VmExited, $"No QEMU listens at {socketPath}: {exception.Message}",
             "Check that the VM runs and that the path is that of its -qmp option.", exception),

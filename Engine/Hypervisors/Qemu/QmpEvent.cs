@@ -11,7 +11,8 @@ public sealed record QmpEvent(string Name, JsonElement Data, DateTimeOffset Time
 {
     /// <summary>A member of <see cref="Data"/> that holds text, or null where there is none of that name.</summary>
     public string? Text(string member) =>
-        Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(member, out JsonElement value) && value.ValueKind == JsonValueKind.String
+        Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(member, out JsonElement value)
+            && value.ValueKind == JsonValueKind.String
             ? value.GetString()
             : null;
 }

@@ -39,7 +39,8 @@ public sealed class QemuCommandLineReaderTests
     public void Memory_of_a_second_numa_node_stays()
     {
         VmSpecification read = Read(
-            "-nodefaults -machine q35,memory-backend=ram -object memory-backend-ram,id=ram,size=1G -object memory-backend-ram,id=other,size=1G");
+            "-nodefaults -machine q35,memory-backend=ram -object memory-backend-ram,id=ram,size=1G "
+            + "-object memory-backend-ram,id=other,size=1G");
 
         Assert.Contains("memory-backend-ram,id=other,size=1G", read.Qemu!.ExtraArguments);
         Assert.DoesNotContain("memory-backend-ram,id=ram,size=1G", read.Qemu.ExtraArguments);
@@ -91,7 +92,8 @@ public sealed class QemuCommandLineReaderTests
         Assert.True(read.Qemu!.DefaultDevices);
         Assert.True(read.Qemu.SerialConsole);
         Assert.Equal(["-cpu", "qemu64", "-vga", "std", "-no-reboot"], read.Qemu.ExtraArguments);
-        Assert.DoesNotContain("-nodefaults", QemuCommandLine.Build(read, new("/d", "/r"), QemuAccelerator.Tcg, incoming: true, sandbox: true));
+        var built = QemuCommandLine.Build(read, new("/d", "/r"), QemuAccelerator.Tcg, incoming: true, sandbox: true);
+        Assert.DoesNotContain("-nodefaults", built);
     }
 
     private static VmSpecification Read(string arguments) =>

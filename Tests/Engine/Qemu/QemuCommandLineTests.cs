@@ -23,7 +23,9 @@ public sealed class QemuCommandLineTests
     {
         IReadOnlyList<string> arguments = Build(Plain);
 
-        Assert.Equal("memory-backend-file,id=ram,share=on,align=2M,size=536870912,mem-path=/dev/shm/vmmigration-x-abcdef.ram", After(arguments, "-object"));
+        Assert.Equal(
+            "memory-backend-file,id=ram,share=on,align=2M,size=536870912,mem-path=/dev/shm/vmmigration-x-abcdef.ram",
+            After(arguments, "-object"));
         Assert.Equal("q35,memory-backend=ram", After(arguments, "-machine"));
         Assert.Equal("512M", After(arguments, "-m"));
     }

@@ -34,7 +34,8 @@ public sealed class QmpClientTests : IAsyncDisposable
         await using QmpClient client = await ConnectAsync();
         Task<JsonElement> command = client.ExecuteAsync("cont", Token);
         await server.ReadAsync(Token);
-        await server.SendAsync("""{"error": {"class": "GenericError", "desc": "Resetting the Virtual Machine is required"}, "id": "2"}""", Token);
+        await server.SendAsync(
+            """{"error": {"class": "GenericError", "desc": "Resetting the Virtual Machine is required"}, "id": "2"}""", Token);
 
         var failure = await Assert.ThrowsAsync<MigrationException>(() => command);
 
@@ -50,9 +51,15 @@ public sealed class QmpClientTests : IAsyncDisposable
         using QmpEventStream migration = client.Subscribe("MIGRATION");
         using QmpEventStream stop = client.Subscribe("STOP");
 
-        await server.SendAsync("""{"timestamp": {"seconds": 1700000000, "microseconds": 250000}, "event": "MIGRATION", "data": {"status": "setup"}}""", Token);
-        await server.SendAsync("""{"timestamp": {"seconds": 1700000000, "microseconds": 250001}, "event": "STOP"}""", Token);
-        await server.SendAsync("""{"timestamp": {"seconds": 1700000000, "microseconds": 250002}, "event": "MIGRATION", "data": {"status": "active"}}""", Token);
+        string[] events =
+        [
+            """ "MIGRATION", "data": {"status": "setup"} """, """ "STOP" """, """ "MIGRATION", "data": {"status": "active"} """,
+        ];
+        for (int index = 0; index < events.Length; index++)
+        {
+            string timestamp = $"{{\"seconds\": 1700000000, \"microseconds\": {250000 + index}}}";
+            await server.SendAsync($"{{\"timestamp\": {timestamp}, \"event\": {events[index]}}}", Token);
+        }
 
         QmpEvent first = await migration.ReadAsync(Token);
         QmpEvent second = await migration.ReadAsync(Token);

@@ -29,7 +29,8 @@ internal sealed class ScriptedQmpServer : IAsyncDisposable
 
     public async Task AcceptAndNegotiateAsync(CancellationToken cancellationToken)
     {
-        await AcceptAsync("""{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}""", cancellationToken);
+        const string Greeting = """{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}""";
+        await AcceptAsync(Greeting, cancellationToken);
         string negotiation = await ReadAsync(cancellationToken);
         Xunit.Assert.Contains("qmp_capabilities", negotiation, StringComparison.Ordinal);
         await SendAsync("""{"return": {}, "id": "1"}""", cancellationToken);

@@ -34,7 +34,8 @@ internal sealed partial class GuestConsole(string serialLogPath)
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                throw new TimeoutException($"The guest did not come to tick {number} in {TimeLimit.TotalSeconds} s. It printed:\n{ReadAll()}");
+                throw new TimeoutException(
+                    $"The guest did not come to tick {number} in {TimeLimit.TotalSeconds} s. It printed:\n{ReadAll()}");
             }
         }
     }

@@ -13,7 +13,8 @@ internal static class GuestMemoryCopy
         byte[] page = new byte[GuestMemory.PageSizeBytes];
         for (long number = 0; number < memory.PageCount; number++)
         {
-            if (memory.TryRead(number << GuestMemory.PageShift, page) != page.Length) throw new IOException($"Page {number} cannot be read.");
+            int count = memory.TryRead(number << GuestMemory.PageShift, page);
+            if (count != page.Length) throw new IOException($"Page {number} cannot be read.");
             hashes[number] = XxHash3.HashToUInt64(page);
         }
 

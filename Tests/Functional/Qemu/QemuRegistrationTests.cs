@@ -17,11 +17,12 @@ public sealed class QemuRegistrationTests
     public async Task A_guest_with_shared_memory_moves_like_one_of_the_engines_own(string backend, string machine)
     {
         await using QemuTestHost host = await QemuTestHost.CreateAsync();
-        string ramFile = $"/dev/shm/vmm-foreign-{Environment.ProcessId}-{host.GetHashCode():x}.ram";
+        string ramFile = QemuTestHost.ChooseForeignRamFile();
         VmSpecification demo = await DemoGuestFixture.SpecifyAsync(host.StateDirectory, "foreign", Token);
         await using ForeignQemu foreign = await ForeignQemu.StartAsync(
-            host, Token, "-nodefaults", "-no-user-config", "-name", "guest=web-1", "-uuid", "0b2cf53e-9a4f-4d7c-8a44-0f6d1f2f3a4b", "-smp", "2",
-            "-m", "192M", "-cpu", "max", "-object", backend.Replace("FILE", ramFile, StringComparison.Ordinal), "-machine", machine, "-vga", "none",
+            host, Token, "-nodefaults", "-no-user-config", "-vga", "none", "-name", "guest=web-1",
+            "-uuid", "0b2cf53e-9a4f-4d7c-8a44-0f6d1f2f3a4b", "-smp", "2", "-m", "192M", "-cpu", "max", "-machine", machine,
+            "-object", backend.Replace("FILE", ramFile, StringComparison.Ordinal),
             "-kernel", demo.Qemu!.KernelPath!, "-initrd", demo.Qemu.InitrdPath!, "-append", demo.Qemu.KernelCommandLine!);
         var console = new GuestConsole(foreign.SerialLogPath);
         await console.WaitForTickAsync(1, Token);

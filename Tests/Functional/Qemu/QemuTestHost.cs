@@ -13,7 +13,7 @@ namespace VmMigration.Functional.Tests.Qemu;
 /// </summary>
 internal sealed class QemuTestHost : IAsyncDisposable
 {
-    private const string DirectoryPrefix = "vmm-qemu-";
+    private const string NamePrefix = "vmm-qemu-";
     private readonly List<IVirtualMachine> machines = [];
 
     private QemuTestHost(string stateDirectory, KernelFeatures? features)
@@ -29,19 +29,20 @@ internal sealed class QemuTestHost : IAsyncDisposable
     public static async Task<QemuTestHost> CreateAsync(KernelFeatures? features = null)
     {
         string parent = Path.GetTempPath();
-        foreach (string leftover in Directory.GetDirectories(parent, DirectoryPrefix + "*"))
+        foreach (string leftover in Directory.GetDirectories(parent, NamePrefix + "*").Where(IsOfDeadProcess))
         {
-            string owner = Path.GetFileName(leftover)[DirectoryPrefix.Length..].Split('-')[0];
-            if (Directory.Exists($"/proc/{owner}")) continue;
             await EndProcessesAsync(leftover);
-            await new QemuHypervisor(new QemuHypervisorOptions { StateDirectory = leftover }).RemoveLeftoversAsync([], CancellationToken.None);
+            var hypervisor = new QemuHypervisor(new QemuHypervisorOptions { StateDirectory = leftover });
+            await hypervisor.RemoveLeftoversAsync([], CancellationToken.None);
             Directory.Delete(leftover, recursive: true);
         }
 
-        string name = string.Create(
-            CultureInfo.InvariantCulture, $"{DirectoryPrefix}{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}");
-        return new(Directory.CreateDirectory(Path.Combine(parent, name)).FullName, features);
+        foreach (string leftover in Directory.GetFiles("/dev/shm", NamePrefix + "*").Where(IsOfDeadProcess)) File.Delete(leftover);
+        return new(Directory.CreateDirectory(Path.Combine(parent, ChooseName())).FullName, features);
     }
+
+    /// <summary>Path of a RAM file for a QEMU that the engine does not start.</summary>
+    public static string ChooseForeignRamFile() => Path.Combine("/dev/shm", ChooseName());
 
     /// <summary>A VM the host destroys at its end, whatever becomes of the test.</summary>
     public async Task<T> TrackAsync<T>(Task<T> making)
@@ -58,6 +59,12 @@ internal sealed class QemuTestHost : IAsyncDisposable
         machines.Remove(machine);
         await machine.DisposeAsync();
     }
+
+    private static string ChooseName() => string.Create(
+        CultureInfo.InvariantCulture, $"{NamePrefix}{Environment.ProcessId}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}");
+
+    private static bool IsOfDeadProcess(string path) =>
+        !Directory.Exists(Path.Combine("/proc", Path.GetFileName(path)[NamePrefix.Length..].Split('-')[0]));
 
     private static async Task EndProcessesAsync(string directory)
     {

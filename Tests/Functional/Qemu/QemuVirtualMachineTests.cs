@@ -92,14 +92,16 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
         IVirtualMachine incoming = await fixture.Host.TrackAsync(
             fixture.Host.Hypervisor.PrepareIncomingAsync(vm.Specification, StateContents.Devices, Token));
         Assert.Equal(VmState.Incoming, await incoming.GetStateAsync(Token));
-        Assert.False(incoming.Memory.TryFindData(0, out long written, out _), $"QEMU wrote into memory at {written} before anything was loaded.");
+        bool holdsData = incoming.Memory.TryFindData(0, out long written, out _);
+        Assert.False(holdsData, $"QEMU wrote into memory at {written} before anything was loaded.");
         GuestMemoryCopy.CopyData(vm.Memory, incoming.Memory);
 
         state.Position = 0;
         start = Stopwatch.GetTimestamp();
         await incoming.LoadStateAsync(state, Token);
+        TimeSpan loadTime = Stopwatch.GetElapsedTime(start);
         TestContext.Current.SendDiagnosticMessage(
-            $"{state.Length} bytes: saved in {saveTime.TotalMilliseconds:F1} ms, loaded in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F1} ms");
+            $"{state.Length} bytes: saved in {saveTime.TotalMilliseconds:F1} ms, loaded in {loadTime.TotalMilliseconds:F1} ms");
 
         Assert.Equal(VmState.Paused, await incoming.GetStateAsync(Token));
         Assert.Equal(GuestMemoryCopy.HashPages(vm.Memory), GuestMemoryCopy.HashPages(incoming.Memory));
@@ -154,7 +156,9 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
     [Fact]
     public async Task A_broken_own_migration_leaves_the_guest_running()
     {
-        await Assert.ThrowsAsync<IOException>(() => vm.SaveStateAsync(new BreakingStream(20_000_000), StateContents.DevicesAndMemory, Token));
+        var stream = new BreakingStream(20_000_000);
+
+        await Assert.ThrowsAsync<IOException>(() => vm.SaveStateAsync(stream, StateContents.DevicesAndMemory, Token));
 
         Assert.Equal(VmState.Running, await vm.GetStateAsync(Token));
         await console.WaitForTickAsync(console.LastTick() + 2, Token);
@@ -189,7 +193,9 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
         Assert.Equal(VmState.Paused, await vm.GetStateAsync(Token));
         Assert.Equal(VmState.Paused, await incoming.GetStateAsync(Token));
         // Not equal to the last page: QEMU 7.2 under TCG loses a few writes of a running guest (accessed bits of page tables).
-        int lost = GuestMemoryCopy.HashPages(vm.Memory).Zip(GuestMemoryCopy.HashPages(incoming.Memory)).Count(pair => pair.First != pair.Second);
+        int lost = GuestMemoryCopy.HashPages(vm.Memory)
+            .Zip(GuestMemoryCopy.HashPages(incoming.Memory))
+            .Count(pair => pair.First != pair.Second);
         Assert.InRange(lost, 0, 100);
         int tick = console.LastTick();
         await incoming.ResumeAsync(Token);
@@ -216,7 +222,8 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
                 using PageTablePopulator? populator = await incoming.StartPopulationAsync(Token);
                 Assert.NotNull(populator);
                 populator.Populate(0, incoming.Memory.SizeBytes);
-                Assert.InRange(populator.Statistics.Pages, DemoGuestFixture.FillBytes / GuestMemory.PageSizeBytes, incoming.Memory.PageCount);
+                Assert.InRange(
+                    populator.Statistics.Pages, DemoGuestFixture.FillBytes / GuestMemory.PageSizeBytes, incoming.Memory.PageCount);
             }
 
             state.Position = 0;
