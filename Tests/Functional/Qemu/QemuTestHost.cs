@@ -8,12 +8,16 @@ using Xunit;
 namespace VmMigration.Functional.Tests.Qemu;
 
 /// <summary>
-/// A QEMU hypervisor with a state directory of its own. Its end checks that no process and no file is left; its start removes what a test
-/// process that was killed left behind.
+/// A QEMU hypervisor with a state directory of its own. Its end checks that no process and no file is left; the first one of a
+/// process removes what a test process that was killed left behind.
 /// </summary>
 internal sealed class QemuTestHost : IAsyncDisposable
 {
     private const string NamePrefix = "vmm-qemu-";
+
+    // Once per test process: its classes run side by side.
+    private static readonly Lazy<Task> swept = new(SweepAsync);
+
     private readonly List<IVirtualMachine> machines = [];
 
     private QemuTestHost(string stateDirectory, KernelFeatures? features)
@@ -28,17 +32,8 @@ internal sealed class QemuTestHost : IAsyncDisposable
 
     public static async Task<QemuTestHost> CreateAsync(KernelFeatures? features = null)
     {
-        string parent = Path.GetTempPath();
-        foreach (string leftover in Directory.GetDirectories(parent, NamePrefix + "*").Where(IsOfDeadProcess))
-        {
-            await EndProcessesAsync(leftover);
-            var hypervisor = new QemuHypervisor(new QemuHypervisorOptions { StateDirectory = leftover });
-            await hypervisor.RemoveLeftoversAsync([], CancellationToken.None);
-            Directory.Delete(leftover, recursive: true);
-        }
-
-        foreach (string leftover in Directory.GetFiles("/dev/shm", NamePrefix + "*").Where(IsOfDeadProcess)) File.Delete(leftover);
-        return new(Directory.CreateDirectory(Path.Combine(parent, ChooseName())).FullName, features);
+        await swept.Value;
+        return new(Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), ChooseName())).FullName, features);
     }
 
     /// <summary>Path of a RAM file for a QEMU that the engine does not start.</summary>
@@ -58,6 +53,19 @@ internal sealed class QemuTestHost : IAsyncDisposable
     {
         machines.Remove(machine);
         await machine.DisposeAsync();
+    }
+
+    private static async Task SweepAsync()
+    {
+        foreach (string leftover in Directory.GetDirectories(Path.GetTempPath(), NamePrefix + "*").Where(IsOfDeadProcess))
+        {
+            await EndProcessesAsync(leftover);
+            var hypervisor = new QemuHypervisor(new QemuHypervisorOptions { StateDirectory = leftover });
+            await hypervisor.RemoveLeftoversAsync([], CancellationToken.None);
+            Directory.Delete(leftover, recursive: true);
+        }
+
+        foreach (string leftover in Directory.GetFiles("/dev/shm", NamePrefix + "*").Where(IsOfDeadProcess)) File.Delete(leftover);
     }
 
     private static string ChooseName() => string.Create(
