@@ -51,6 +51,13 @@ public interface IVirtualMachine : IAsyncDisposable
     /// </summary>
     Task SaveStateAsync(Stream destination, StateContents contents, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Stops the vCPUs and begins to save the device state, with as much as possible done before they stop. When the task ends nothing writes
+    /// memory any more; what has been written to <paramref name="destination"/> by then depends on nothing the guest did last, and may be
+    /// loaded before the memory is complete. A VM that is paused stays paused.
+    /// </summary>
+    Task<IStateSave> PauseForSaveAsync(Stream destination, CancellationToken cancellationToken);
+
     /// <summary>Loads a saved state into an incoming VM, which is paused afterwards, its memory complete.</summary>
     Task LoadStateAsync(Stream source, CancellationToken cancellationToken);
 

@@ -79,7 +79,7 @@ internal sealed class DestinationMigration : IIncomingMigration
         }
         catch (Exception error)
         {
-            await GiveUpAsync(control, error).ConfigureAwait(false);
+            await GiveUpAsync(control, error, withdraw.IsCancellationRequested).ConfigureAwait(false);
         }
 
         if (control is not null && outcome == MigrationOutcome.DestinationOwns) await ReportAsync(control).ConfigureAwait(false);
@@ -98,8 +98,8 @@ internal sealed class DestinationMigration : IIncomingMigration
         try
         {
             ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
-            using var state = new IncomingState(vm, request.Contents);
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
+            await using var state = new IncomingState(vm, stop.Token);
             GrantMessage grant = await ConverseAsync(control, state, populator, stop.Token).ConfigureAwait(false);
             await TakeOverAsync(control, grant, populator).ConfigureAwait(false);
 
@@ -140,6 +140,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     private async Task<GrantMessage> ConverseAsync(
         ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
     {
+        bool memoryComplete = false;
         bool ready = false;
         while (true)
         {
@@ -149,17 +150,20 @@ internal sealed class DestinationMigration : IIncomingMigration
                 case FrameType.State:
                     await state.AppendAsync(frame.Payload, cancellationToken).ConfigureAwait(false);
                     break;
-                case FrameType.StateEnd:
-                    state.End();
-                    break;
                 case FrameType.Verify:
                     await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
                     break;
-                case FrameType.Load:
-                    // Every page is in place: whatever came now would be a version too many.
+                case FrameType.Load when !memoryComplete:
+                    // Every page is in place: whatever came now would be a version too many. And from here on the kernel's ordinary fault
+                    // handling must serve the VM, since loading devices touches its memory.
                     pages.Seal();
                     populator?.Dispose();
-                    state.StartLoading(cancellationToken);
+                    memoryComplete = true;
+                    break;
+                case FrameType.StateEnd when memoryComplete && !ready:
+                    await state.FinishAsync().ConfigureAwait(false);
+                    await control.SendAsync(FrameType.Ready, default, cancellationToken).ConfigureAwait(false);
+                    ready = true;
                     break;
                 case FrameType.Grant when ready:
                     return frame.Read(ControlMessages.Default.GrantMessage);
@@ -167,11 +171,6 @@ internal sealed class DestinationMigration : IIncomingMigration
                     frame.Expect(FrameType.Grant);
                     throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
             }
-
-            if (ready || !state.IsComplete) continue;
-            TimeSpan loadTime = await state.FinishAsync().ConfigureAwait(false);
-            await control.SendAsync(FrameType.Ready, new(loadTime), ControlMessages.Default.ReadyMessage, cancellationToken).ConfigureAwait(false);
-            ready = true;
         }
     }
 
@@ -239,9 +238,9 @@ internal sealed class DestinationMigration : IIncomingMigration
         }
     }
 
-    private async Task GiveUpAsync(ControlConnection? control, Exception error)
+    private async Task GiveUpAsync(ControlConnection? control, Exception error, bool withdrawn)
     {
-        MigrationException reason = await ExplainAsync(error).ConfigureAwait(false);
+        MigrationException reason = await ExplainAsync(error, withdrawn).ConfigureAwait(false);
         log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
         await pages.CloseAsync().ConfigureAwait(false);
         await SettleAsync(place.RemoveAsync).ConfigureAwait(false);
@@ -276,23 +275,17 @@ internal sealed class DestinationMigration : IIncomingMigration
         }
     }
 
-    private async Task<MigrationException> ExplainAsync(Exception error)
+    private async Task<MigrationException> ExplainAsync(Exception error, bool withdrawn) => error switch
     {
-        if (vm.Exited.IsCompleted)
-        {
-            return new(
-                MigrationErrorReason.DestinationFailed, $"The incoming VM ended: {await vm.Exited.ConfigureAwait(false)}",
-                "Look into the destination host's log.", error);
-        }
-
-        return error switch
-        {
-            MigrationException known => known,
-            TimeoutException => new(MigrationErrorReason.TimedOut, $"No source connected within {OfferLimit.TotalSeconds} s.", null, error),
-            OperationCanceledException => new(MigrationErrorReason.Cancelled, "The destination withdrew its offer.", null, error),
-            _ => new(MigrationErrorReason.DestinationFailed, $"The destination failed: {error.Message}", null, error),
-        };
-    }
+        MigrationException known => known,
+        TimeoutException => new(MigrationErrorReason.TimedOut, $"No source connected within {OfferLimit.TotalSeconds} s.", null, error),
+        OperationCanceledException when withdrawn =>
+            new(MigrationErrorReason.Cancelled, "The destination withdrew its offer.", null, error),
+        OperationCanceledException when vm.Exited.IsCompleted => new(
+            MigrationErrorReason.DestinationFailed, $"The incoming VM ended: {await vm.Exited.ConfigureAwait(false)}",
+            "Look into the destination host's log.", error),
+        _ => new(MigrationErrorReason.DestinationFailed, $"The destination failed: {error.Message}", null, error),
+    };
 
     private async Task StopWhenGoneAsync(CancellationTokenSource stop)
     {

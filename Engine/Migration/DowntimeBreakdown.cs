@@ -3,19 +3,19 @@ namespace VmMigration.Engine.Migration;
 /// <summary>What the time between the last instruction at the source and the first at the destination was spent on. Parts may overlap.</summary>
 public sealed record DowntimeBreakdown
 {
-    /// <summary>Pausing the vCPUs.</summary>
+    /// <summary>From the last instruction until the engine went on, the pass under way at that moment included.</summary>
     public TimeSpan Stop { get; init; }
 
     /// <summary>Collecting and sending the last pages until the destination had them.</summary>
     public TimeSpan LastPages { get; init; }
 
-    /// <summary>Saving and sending the device state; overlaps with <see cref="LastPages"/>.</summary>
+    /// <summary>Saving the device state; overlaps with <see cref="LastPages"/> and <see cref="Load"/>.</summary>
     public TimeSpan DeviceState { get; init; }
 
     /// <summary>Hashing memory on both sides; zero without verification.</summary>
     public TimeSpan Verify { get; init; }
 
-    /// <summary>Loading the device state at the destination.</summary>
+    /// <summary>From the destination's last page until its devices were loaded.</summary>
     public TimeSpan Load { get; init; }
 
     /// <summary>The commit: both journals, and the messages between.</summary>

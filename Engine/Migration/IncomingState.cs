@@ -1,78 +1,53 @@
-using System.Diagnostics;
 using System.IO.Pipelines;
 using VmMigration.Engine.Hypervisors;
 
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// Takes the state frames of an incoming VM and feeds them to its hypervisor. A device state may arrive before the memory it
-/// belongs to is complete; it is kept until the source says that it may be loaded.
+/// Feeds the state frames of an incoming VM to its hypervisor as they arrive. The source holds back what must not be loaded before the
+/// memory is complete.
 /// </summary>
-internal sealed class IncomingState : IDisposable
+internal sealed class IncomingState : IAsyncDisposable
 {
-    /// <summary>Most bytes of device state kept in memory: a machine with many devices has a few MiB.</summary>
-    private const long MaxKeptBytes = 64 << 20;
-
-    private const long StreamingThresholdBytes = 4 << 20;
-
-    private readonly IVirtualMachine vm;
-    private readonly Pipe pipe;
-    private readonly bool keepsAll;
-    private Task? loading;
-    private long startedAt;
-    private long keptBytes;
+    private readonly Pipe pipe = new(new PipeOptions(pauseWriterThreshold: 4 << 20, useSynchronizationContext: false));
+    private readonly CancellationTokenSource stop;
+    private readonly Task loading;
     private bool ended;
 
-    public IncomingState(IVirtualMachine vm, StateContents contents)
+    public IncomingState(IVirtualMachine vm, CancellationToken cancellationToken)
     {
-        this.vm = vm;
-        keepsAll = contents == StateContents.Devices;
-        pipe = new(new PipeOptions(pauseWriterThreshold: keepsAll ? 0 : StreamingThresholdBytes, useSynchronizationContext: false));
+        stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        loading = LoadAsync(vm, stop.Token);
     }
-
-    /// <summary>Whether everything has arrived and is being loaded.</summary>
-    public bool IsComplete => ended && loading is not null;
 
     public async Task AppendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        keptBytes += bytes.Length;
-        if (ended || (keepsAll && keptBytes > MaxKeptBytes) || (!keepsAll && loading is null))
-        {
-            throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"The source sent {keptBytes} bytes of state, more than was due.");
-        }
-
+        if (ended) throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source sent more state after its end.");
         FlushResult flushed = await pipe.Writer.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
-        if (flushed.IsCompleted) await FinishAsync().ConfigureAwait(false);
+
+        // The hypervisor reads no more: it failed, and its reason is the one to report.
+        if (flushed.IsCompleted) await loading.ConfigureAwait(false);
     }
 
-    public void End()
+    /// <summary>Everything has arrived: ends once it is loaded.</summary>
+    public async Task FinishAsync()
     {
         ended = true;
-        pipe.Writer.Complete();
+        await pipe.Writer.CompleteAsync().ConfigureAwait(false);
+        await loading.ConfigureAwait(false);
     }
 
-    /// <summary>Lets the hypervisor read what has arrived and what is still to come.</summary>
-    public void StartLoading(CancellationToken cancellationToken)
+    /// <summary>Ends a load that is still under way, and waits for it.</summary>
+    public async ValueTask DisposeAsync()
     {
-        if (loading is not null) throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source asked twice for the load.");
-        startedAt = Stopwatch.GetTimestamp();
-        loading = LoadAsync(cancellationToken);
+        var brokeOff = new MigrationException(MigrationErrorReason.ConnectionLost, "The state broke off.");
+        if (!ended) await pipe.Writer.CompleteAsync(brokeOff).ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        await loading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        stop.Dispose();
     }
 
-    /// <summary>Returns the time the load took once it is done.</summary>
-    public async Task<TimeSpan> FinishAsync()
-    {
-        await loading!.ConfigureAwait(false);
-        return Stopwatch.GetElapsedTime(startedAt);
-    }
-
-    public void Dispose()
-    {
-        if (!ended) pipe.Writer.Complete(new MigrationException(MigrationErrorReason.ConnectionLost, "The state broke off."));
-        if (loading is null) pipe.Reader.Complete();
-    }
-
-    private async Task LoadAsync(CancellationToken cancellationToken)
+    private async Task LoadAsync(IVirtualMachine vm, CancellationToken cancellationToken)
     {
         Stream stream = pipe.Reader.AsStream();
         await using (stream.ConfigureAwait(false))

@@ -27,63 +27,87 @@ internal sealed class Switchover(
     /// <summary>Whether both sides' memory was compared and equal.</summary>
     public bool MemoryVerified { get; private set; }
 
-    /// <summary>When the vCPUs were told to stop, as a <see cref="Stopwatch"/> timestamp.</summary>
+    /// <summary>When the vCPUs stood still, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long StoppedAt { get; private set; }
 
     /// <summary>Switches over a VM whose memory the engine moves.</summary>
+    /// <param name="precopy">Sends passes.</param>
+    /// <param name="trace">Tells what was written.</param>
+    /// <param name="remaining">What the last pass before the pause left.</param>
+    /// <param name="cancellationToken">Cancels the switchover.</param>
     public async Task RunAsync(Precopy precopy, WriteTrace trace, PageSet remaining, CancellationToken cancellationToken)
     {
-        StoppedAt = Stopwatch.GetTimestamp();
-        await vm.PauseAsync(cancellationToken).ConfigureAwait(false);
+        long start = Stopwatch.GetTimestamp();
+        var stream = new StateFrameStream(link, limit, counters);
+        await using IStateSave save = await PauseWhileSendingAsync(precopy, remaining, stream, cancellationToken).ConfigureAwait(false);
+        StoppedAt = Math.Max(start, vm.LastPausedAt);
         Parts = Parts with { Stop = Stopwatch.GetElapsedTime(StoppedAt) };
 
-        // Memory stands still from here on: the last pages, the device state and the digest need not wait for each other.
-        Task<TimeSpan> state = SendStateAsync(StateContents.Devices, cancellationToken);
+        // Memory stands still from here on: the last pages, the device state and the digest need not wait for each other. Only the load
+        // must: the state is held back until the destination has every page.
+        stream.Hold();
+        Task<TimeSpan> saving = CompleteAsync(save, cancellationToken);
         Task<string>? digest = verifyMemory ? MemoryDigest.ComputeAsync(vm.Memory, cancellationToken) : null;
         try
         {
-            long start = Stopwatch.GetTimestamp();
+            start = Stopwatch.GetTimestamp();
+            remaining.Clear();
             trace.CollectAndRearm(remaining);
             await precopy.SendPassAsync(remaining, paused: true, cancellationToken).ConfigureAwait(false);
             Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(start) };
             if (digest is not null) await VerifyAsync(digest, cancellationToken).ConfigureAwait(false);
+            start = Stopwatch.GetTimestamp();
             await link.SendAsync(FrameType.Load, default, cancellationToken).ConfigureAwait(false);
+            await stream.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { DeviceState = await saving.ConfigureAwait(false) };
         }
         finally
         {
             // Whatever failed, nothing may go on reading the VM's memory or state behind the rollback.
             if (digest is not null) await ((Task)digest).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await ((Task)state).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)saving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        Parts = Parts with { DeviceState = await state.ConfigureAwait(false) };
-        await AwaitReadyAsync(cancellationToken).ConfigureAwait(false);
+        await AwaitReadyAsync(start, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Moves a VM by its hypervisor's own migration, which pauses it when it is nearly done.</summary>
     public async Task RunHypervisorMigrationAsync(CancellationToken cancellationToken)
     {
         await link.SendAsync(FrameType.Load, default, cancellationToken).ConfigureAwait(false);
-        await SendStateAsync(StateContents.DevicesAndMemory, cancellationToken).ConfigureAwait(false);
+        var stream = new StateFrameStream(link, limit, counters);
+        await vm.SaveStateAsync(stream, StateContents.DevicesAndMemory, cancellationToken).ConfigureAwait(false);
         StoppedAt = vm.LastPausedAt;
         Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(StoppedAt) };
-        await AwaitReadyAsync(cancellationToken).ConfigureAwait(false);
+        await AwaitReadyAsync(Stopwatch.GetTimestamp(), cancellationToken).ConfigureAwait(false);
         if (verifyMemory)
         {
             await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task<TimeSpan> SendStateAsync(StateContents contents, CancellationToken cancellationToken)
+    /// <summary>While the hypervisor brings the VM to its pause, which takes some milliseconds, the guest's last writes travel already.</summary>
+    private async Task<IStateSave> PauseWhileSendingAsync(
+        Precopy precopy, PageSet remaining, StateFrameStream stream, CancellationToken cancellationToken)
+    {
+        Task<IStateSave> pausing = vm.PauseForSaveAsync(stream, cancellationToken);
+        try
+        {
+            await precopy.SendPassAsync(remaining, paused: false, cancellationToken).ConfigureAwait(false);
+            return await pausing.ConfigureAwait(false);
+        }
+        catch
+        {
+            await ((Task)pausing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (pausing.IsCompletedSuccessfully) await (await pausing.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<TimeSpan> CompleteAsync(IStateSave save, CancellationToken cancellationToken)
     {
         var watch = Stopwatch.StartNew();
-        var stream = new StateFrameStream(link, limit, counters);
-        await using (stream.ConfigureAwait(false))
-        {
-            await vm.SaveStateAsync(stream, contents, cancellationToken).ConfigureAwait(false);
-        }
-
-        await link.SendAsync(FrameType.StateEnd, default, cancellationToken).ConfigureAwait(false);
+        await save.CompleteAsync(cancellationToken).ConfigureAwait(false);
         return watch.Elapsed;
     }
 
@@ -98,13 +122,14 @@ internal sealed class Switchover(
         Parts = Parts with { Verify = Stopwatch.GetElapsedTime(start) };
     }
 
-    private async Task AwaitReadyAsync(CancellationToken cancellationToken)
+    private async Task AwaitReadyAsync(long loadStart, CancellationToken cancellationToken)
     {
         Task recorded = Task.Run(recordGranted, CancellationToken.None);
         try
         {
-            ControlFrame frame = await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
-            Parts = Parts with { Load = frame.Read(ControlMessages.Default.ReadyMessage).LoadTime };
+            await link.SendAsync(FrameType.StateEnd, default, cancellationToken).ConfigureAwait(false);
+            await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { Load = Stopwatch.GetElapsedTime(loadStart) };
         }
         finally
         {

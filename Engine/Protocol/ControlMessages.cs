@@ -16,9 +16,6 @@ internal sealed record StartMessage(int Channels, long MemoryBytes);
 /// <summary>Payload of <see cref="FrameType.Verify"/>: XXH128 digest of all memory, as hexadecimal digits.</summary>
 internal sealed record VerifyMessage(string Digest);
 
-/// <summary>Payload of <see cref="FrameType.Ready"/>.</summary>
-internal sealed record ReadyMessage(TimeSpan LoadTime);
-
 /// <summary>Payload of <see cref="FrameType.Grant"/>.</summary>
 internal sealed record GrantMessage(bool Resume);
 
@@ -37,7 +34,6 @@ internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 [JsonSerializable(typeof(FailureMessage))]
 [JsonSerializable(typeof(StartMessage))]
 [JsonSerializable(typeof(VerifyMessage))]
-[JsonSerializable(typeof(ReadyMessage))]
 [JsonSerializable(typeof(GrantMessage))]
 [JsonSerializable(typeof(ResumedMessage))]
 [JsonSerializable(typeof(ReportMessage))]

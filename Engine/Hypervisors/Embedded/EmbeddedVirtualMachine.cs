@@ -136,6 +136,13 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
     }
 
     /// <inheritdoc/>
+    public async Task<IStateSave> PauseForSaveAsync(Stream destination, CancellationToken cancellationToken)
+    {
+        await PauseAsync(cancellationToken).ConfigureAwait(false);
+        return new RegisterSave(this, destination);
+    }
+
+    /// <inheritdoc/>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidState"/> where the VM is not incoming; <see cref="MigrationErrorReason.ProtocolViolation"/>
     /// or <see cref="MigrationErrorReason.VersionMismatch"/> where the state is not one for this VM: it stays incoming then.
@@ -260,6 +267,15 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
         throw new MigrationException(
             MigrationErrorReason.InvalidState, $"Cannot {verb} '{Specification.Name}' while it is {now}.",
             $"The VM must be {string.Join(" or ", allowed.ToArray())}.");
+    }
+
+    /// <summary>The registers are all there is to save, and they stand still once the VM is paused.</summary>
+    private sealed class RegisterSave(EmbeddedVirtualMachine vm, Stream destination) : IStateSave
+    {
+        public Task CompleteAsync(CancellationToken cancellationToken) =>
+            vm.SaveStateAsync(destination, StateContents.Devices, cancellationToken);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 
     /// <summary>The right to change the state of the VM; given back by disposal.</summary>

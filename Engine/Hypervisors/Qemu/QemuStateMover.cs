@@ -72,25 +72,42 @@ internal sealed class QemuStateMover
         preparedFor = contents;
     }
 
+    /// <summary>Pauses the VM by beginning to save its devices; see <see cref="IVirtualMachine.PauseForSaveAsync"/>.</summary>
+    public async Task<IStateSave> PauseForSaveAsync(Stream destination, CancellationToken cancellationToken)
+    {
+        CheckDevicesOnly();
+        await PrepareSaveAsync(StateContents.Devices, cancellationToken).ConfigureAwait(false);
+        QemuStateSave save = await StartSaveAsync(destination, cancellationToken).ConfigureAwait(false);
+        var pausedSave = new PausedSave(this, save);
+        try
+        {
+            await save.WaitUntilPausedAsync(cancellationToken).ConfigureAwait(false);
+            status = Paused;
+            return pausedSave;
+        }
+        catch
+        {
+            await pausedSave.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <summary>Relays the state to <paramref name="destination"/> while QEMU writes it.</summary>
     public async Task SaveAsync(Stream destination, StateContents contents, CancellationToken cancellationToken)
     {
         if (status.State == VmState.Incoming) throw WrongState("saved");
-        if (contents == StateContents.Devices) CheckDevicesOnly();
+        if (contents == StateContents.Devices)
+        {
+            // QEMU would pause the VM by itself, after the caller has read the memory.
+            if (status.State != VmState.Paused) throw WrongState("saved without its memory");
+            await using IStateSave paused = await PauseForSaveAsync(destination, cancellationToken).ConfigureAwait(false);
+            await paused.CompleteAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
         await PrepareSaveAsync(contents, cancellationToken).ConfigureAwait(false);
-        bool saved = false;
-        try
-        {
-            await QemuStateTransfer.SaveAsync(process.Qmp, directory.ChooseOutgoingSocket(), destination, cancellationToken)
-                .ConfigureAwait(false);
-            saved = true;
-        }
-        finally
-        {
-            status = saved
-                ? new(VmState.Paused, "postmigrate")
-                : await ReadStatusAfterFailureAsync().ConfigureAwait(false);
-        }
+        QemuStateSave save = await StartSaveAsync(destination, cancellationToken).ConfigureAwait(false);
+        await FinishAsync(save, () => save.FinishAsync(cancellationToken)).ConfigureAwait(false);
     }
 
     /// <summary>Feeds the state to QEMU, which is paused afterwards; false where it refused, and ended.</summary>
@@ -111,8 +128,26 @@ internal sealed class QemuStateMover
                 "Use the hypervisor's own migration.");
         }
 
-        // QEMU would pause the VM by itself, after the caller has read the memory.
-        if (status.State != VmState.Paused) throw WrongState("saved without its memory");
+        if (status.State == VmState.Incoming) throw WrongState("saved");
+    }
+
+    private Task<QemuStateSave> StartSaveAsync(Stream destination, CancellationToken cancellationToken) =>
+        QemuStateSave.StartAsync(process.Qmp, directory.ChooseOutgoingSocket(), destination, cancellationToken);
+
+    /// <summary>Runs what ends a save, and finds out what QEMU does afterwards.</summary>
+    private async Task FinishAsync(QemuStateSave save, Func<Task> finish)
+    {
+        bool saved = false;
+        try
+        {
+            await finish().ConfigureAwait(false);
+            saved = true;
+        }
+        finally
+        {
+            await save.DisposeAsync().ConfigureAwait(false);
+            status = saved ? new(VmState.Paused, "postmigrate") : await ReadStatusAfterFailureAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task<QemuStatus> ReadStatusAfterFailureAsync()
@@ -129,4 +164,28 @@ internal sealed class QemuStateMover
 
     private MigrationException WrongState(string what) => new(
         MigrationErrorReason.InvalidState, $"A VM that is {status.State} cannot be {what}.");
+
+    /// <summary>A save that waits at the pause. QEMU lets a VM that ran run again by itself where its migration is cancelled.</summary>
+    private sealed class PausedSave(QemuStateMover mover, QemuStateSave save) : IStateSave
+    {
+        private bool ended;
+
+        public async Task CompleteAsync(CancellationToken cancellationToken)
+        {
+            ended = true;
+            await mover.FinishAsync(save, async () =>
+            {
+                await save.ContinueAsync(cancellationToken).ConfigureAwait(false);
+                await save.FinishAsync(cancellationToken).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (ended) return;
+            ended = true;
+            await save.DisposeAsync().ConfigureAwait(false);
+            mover.status = await mover.ReadStatusAfterFailureAsync().ConfigureAwait(false);
+        }
+    }
 }

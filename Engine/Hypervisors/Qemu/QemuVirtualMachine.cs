@@ -119,6 +119,10 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     }
 
     /// <inheritdoc/>
+    public Task<IStateSave> PauseForSaveAsync(Stream destination, CancellationToken cancellationToken) =>
+        state.PauseForSaveAsync(destination, cancellationToken);
+
+    /// <inheritdoc/>
     public Task SaveStateAsync(Stream destination, StateContents contents, CancellationToken cancellationToken) =>
         state.SaveAsync(destination, contents, cancellationToken);
 

@@ -49,6 +49,8 @@ internal sealed class ScriptedMachine(VmSpecification specification, ScriptedPro
     public Task SaveStateAsync(Stream destination, StateContents contents, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
+    public Task<IStateSave> PauseForSaveAsync(Stream destination, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task LoadStateAsync(Stream source, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task SetVcpuShareAsync(double share, CancellationToken cancellationToken)
