@@ -12,19 +12,19 @@ namespace VmMigration.Engine.Hosts;
 /// </summary>
 internal sealed class LocalHostMigrations : ILocalHostMigrations
 {
-    /// <summary>How long a source that lost its connection can ask for the outcome.</summary>
-    private static readonly TimeSpan outcomeRetention = TimeSpan.FromMinutes(2);
-
     private readonly ConcurrentDictionary<Guid, RunningMigration<SourceMigration>> outgoing = new();
     private readonly ConcurrentDictionary<Guid, RunningMigration<DestinationMigration>> incoming = new();
     private readonly LocalHostParts parts;
     private readonly MigrationListener listener;
     private readonly CancellationTokenSource closing = new();
+    private readonly Lock gate = new();
+    private bool closed;
 
     public LocalHostMigrations(LocalHostParts parts)
     {
         this.parts = parts;
-        listener = new(new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort), parts.Options.Name, parts.Logger);
+        var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
+        listener = new(endpoint, parts.Options.Name, parts.Logger, FindOutcome);
     }
 
     public IPEndPoint Endpoint => listener.Endpoint;
@@ -45,10 +45,17 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             throw;
         }
 
-        listener.Register(migration);
-        var running = new RunningMigration<DestinationMigration>(migration, closing.Token);
-        incoming[request.MigrationId] = running;
-        running.Start(token => ReceiveAsync(migration, token));
+        bool started = TryStart(() =>
+        {
+            listener.Register(migration);
+            incoming[request.MigrationId] = new(migration, token => ReceiveAsync(migration, token), closing.Token);
+        });
+        if (!started)
+        {
+            await place.RemoveAsync().ConfigureAwait(false);
+            throw VmRegistry.HostClosed();
+        }
+
         return new(
             request.MigrationId, parts.Options.Name, listener.Endpoint.Address.ToString(), listener.Endpoint.Port, migration.Ticket.ToArray());
     }
@@ -79,9 +86,12 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             throw;
         }
 
-        var running = new RunningMigration<SourceMigration>(migration, closing.Token);
-        outgoing[id] = running;
-        running.Start(token => SendAsync(migration, token));
+        if (!TryStart(() => outgoing[id] = new(migration, token => SendAsync(migration, token), closing.Token)))
+        {
+            await place.ReturnAsync().ConfigureAwait(false);
+            throw VmRegistry.HostClosed();
+        }
+
         return migration.Status;
     }
 
@@ -119,24 +129,55 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     public async ValueTask DisposeAsync()
     {
+        lock (gate) closed = true;
         await closing.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(outgoing.Values.Select(running => running.Ended).Concat(incoming.Values.Select(running => running.Ended)))
-            .ConfigureAwait(false);
-        await listener.DisposeAsync().ConfigureAwait(false);
-        closing.Dispose();
+        try
+        {
+            await Task.WhenAll(outgoing.Values.Select(running => running.Ended).Concat(incoming.Values.Select(running => running.Ended)))
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+            closing.Dispose();
+        }
+    }
+
+    /// <summary>Starts a migration unless the host is closing: what is started here is waited for there.</summary>
+    private bool TryStart(Action start)
+    {
+        lock (gate)
+        {
+            if (closed) return false;
+            start();
+            return true;
+        }
+    }
+
+    /// <summary>Answers from the journal a source that asks how a migration ended, also after a restart of this host.</summary>
+    private MigrationOutcome? FindOutcome(Guid migrationId, byte[] ticket)
+    {
+        if (parts.Journal.FindMigration(migrationId, MigrationRole.Destination) is not { TicketHash: { } hash } migration
+            || !CryptographicOperations.FixedTimeEquals(hash, SHA256.HashData(ticket)))
+        {
+            return null;
+        }
+
+        return migration.Entry.State switch
+        {
+            MigrationJournalState.Owner or MigrationJournalState.Completed => MigrationOutcome.DestinationOwns,
+            MigrationJournalState.RolledBack => MigrationOutcome.SourceOwns,
+            _ => MigrationOutcome.Pending,
+        };
     }
 
     private async Task ReceiveAsync(DestinationMigration migration, CancellationToken withdraw)
     {
         await migration.RunAsync(withdraw).ConfigureAwait(false);
         incoming.TryRemove(migration.MigrationId, out _);
-        _ = ForgetLaterAsync(migration.MigrationId);
-    }
 
-    private async Task ForgetLaterAsync(Guid migrationId)
-    {
-        await Task.Delay(outcomeRetention, closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        listener.Unregister(migrationId);
+        // An outcome that stayed open is answered as open; any other is in the journal.
+        if (migration.Outcome != MigrationOutcome.Pending) listener.Unregister(migration.MigrationId);
     }
 
     private async Task SendAsync(SourceMigration migration, CancellationToken cancel)

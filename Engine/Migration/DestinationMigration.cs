@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using Serilog;
 using VmMigration.Engine.Hypervisors;
@@ -17,6 +18,8 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     private const int MaxChannels = 16;
 
+    // Shorter than the source waits before it asks and gives up: a grant that was held up in the network comes to a migration that has ended.
+    private static readonly TimeSpan grantLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan reportAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
@@ -31,6 +34,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     private int controlClaimed;
     private long? faultsBeforeResume;
     private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
+    private bool isOwner;
 
     public DestinationMigration(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
     {
@@ -77,12 +81,20 @@ internal sealed class DestinationMigration : IIncomingMigration
             control = await connected.Task.WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
             await ReceiveAsync(control, withdraw).ConfigureAwait(false);
         }
+        catch (Exception error) when (outcome == MigrationOutcome.DestinationOwns)
+        {
+            log.Error(error, "The VM is here, but the migration did not end in order");
+            if (error is MigrationException { Reason: MigrationErrorReason.Undecided } unsure)
+            {
+                await TryAsync("tell the source", () => AbortAsync(control!, unsure)).ConfigureAwait(false);
+            }
+        }
         catch (Exception error)
         {
             await GiveUpAsync(control, error, withdraw.IsCancellationRequested).ConfigureAwait(false);
         }
 
-        if (control is not null && outcome == MigrationOutcome.DestinationOwns) await ReportAsync(control).ConfigureAwait(false);
+        if (control is not null && outcome == MigrationOutcome.DestinationOwns) await TryAsync("report", () => ReportAsync(control)).ConfigureAwait(false);
 
         // A connection that was claimed but came after the offer had ended is closed by whichever side is later.
         if (!connected.TrySetCanceled(CancellationToken.None)) control = await connected.Task.ConfigureAwait(false);
@@ -140,11 +152,14 @@ internal sealed class DestinationMigration : IIncomingMigration
     private async Task<GrantMessage> ConverseAsync(
         ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
     {
+        bool verified = !request.Options.VerifyMemory;
         bool memoryComplete = false;
         bool ready = false;
         while (true)
         {
-            ControlFrame frame = await control.ReceiveAsync(cancellationToken).ConfigureAwait(false);
+            ControlFrame frame = ready && verified
+                ? await ReceiveGrantAsync(control, cancellationToken).ConfigureAwait(false)
+                : await control.ReceiveAsync(cancellationToken).ConfigureAwait(false);
             switch (frame.Type)
             {
                 case FrameType.State:
@@ -152,6 +167,7 @@ internal sealed class DestinationMigration : IIncomingMigration
                     break;
                 case FrameType.Verify:
                     await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
+                    verified = true;
                     break;
                 case FrameType.Load when !memoryComplete:
                     // Every page is in place: whatever came now would be a version too many. And from here on the kernel's ordinary fault
@@ -165,12 +181,27 @@ internal sealed class DestinationMigration : IIncomingMigration
                     await control.SendAsync(FrameType.Ready, default, cancellationToken).ConfigureAwait(false);
                     ready = true;
                     break;
-                case FrameType.Grant when ready:
+                case FrameType.Grant when ready && verified:
                     return frame.Read(ControlMessages.Default.GrantMessage);
                 default:
                     frame.Expect(FrameType.Grant);
                     throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
             }
+        }
+    }
+
+    private static async Task<ControlFrame> ReceiveGrantAsync(ControlConnection control, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(grantLimit);
+        try
+        {
+            return await control.ReceiveAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TimedOut, $"The source did not grant the VM in {grantLimit.TotalSeconds:F0} s.", null, error);
         }
     }
 
@@ -191,51 +222,53 @@ internal sealed class DestinationMigration : IIncomingMigration
     /// <summary>Takes the VM over: from the journal's record on it is this host's.</summary>
     private async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator)
     {
-        var watch = System.Diagnostics.Stopwatch.StartNew();
+        var watch = Stopwatch.StartNew();
         await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
+        isOwner = true;
         TimeSpan commitTime = watch.Elapsed;
         faultsBeforeResume = vm.ReadPageFaults();
-        if (grant.Resume) await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
+        if (grant.Resume) await ResumeAsync().ConfigureAwait(false);
         outcome = MigrationOutcome.DestinationOwns;
         TimeSpan resumeTime = watch.Elapsed - commitTime;
         PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
         string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
             : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
+        await TryAsync("tell the source that the VM runs here", () => control.SendAsync(
+            FrameType.Resumed,
+            new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
+            ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
+        await TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
+        log.Information("Took over the VM from {Source}", request.SourceHostName);
+    }
+
+    /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>
+    private async Task ResumeAsync()
+    {
         try
         {
-            await control.SendAsync(
-                FrameType.Resumed,
-                new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
-                ControlMessages.Default.ResumedMessage, CancellationToken.None).ConfigureAwait(false);
+            await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (MigrationException error)
+        catch (MigrationException error) when (error.Reason != MigrationErrorReason.HypervisorFailed)
         {
-            log.Warning(error, "The source could not be told that the VM runs here; it will ask");
+            outcome = MigrationOutcome.DestinationOwns;
+            await TryAsync("take the failed VM into the host", () => place.CompleteAsync(running: true)).ConfigureAwait(false);
+            throw new MigrationException(
+                MigrationErrorReason.Undecided, $"the VM failed at the moment of its resume and may have run: {error.Message}", null, error);
         }
-
-        await SettleAsync(() => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
-        log.Information("Took over the VM from {Source}", request.SourceHostName);
     }
 
     /// <summary>Counts the page faults of the first second, which is what population is to save.</summary>
     private async Task ReportAsync(ControlConnection control)
     {
-        try
+        long? faults = null;
+        if (faultsBeforeResume is { } before && !vm.Exited.IsCompleted)
         {
-            long? faults = null;
-            if (faultsBeforeResume is { } before)
-            {
-                await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
-                faults = vm.ReadPageFaults() - before;
-            }
+            await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
+            if (!vm.Exited.IsCompleted) faults = vm.ReadPageFaults() - before;
+        }
 
-            await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
-            await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (MigrationException error)
-        {
-            log.Warning(error, "The end of the migration could not be reported in full");
-        }
+        await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
+        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
     }
 
     private async Task GiveUpAsync(ControlConnection? control, Exception error, bool withdrawn)
@@ -243,35 +276,38 @@ internal sealed class DestinationMigration : IIncomingMigration
         MigrationException reason = await ExplainAsync(error, withdrawn).ConfigureAwait(false);
         log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
         await pages.CloseAsync().ConfigureAwait(false);
-        await SettleAsync(place.RemoveAsync).ConfigureAwait(false);
-        await SettleAsync(() => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).AsTask()).ConfigureAwait(false);
+        bool removed = await TryAsync("remove the incoming VM", place.RemoveAsync).ConfigureAwait(false);
+
+        // With the owner's record on disk and the copy not surely gone, only silence is true: the source keeps its copy paused.
+        if (isOwner && !removed) return;
+        await TryAsync(
+            "record the rollback", () => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).AsTask()).ConfigureAwait(false);
 
         // Only now: the source resumes its copy on this word.
         outcome = MigrationOutcome.SourceOwns;
-        if (control is null) return;
-        using var limit = new CancellationTokenSource(farewellLimit);
-        try
-        {
-            await control.SendAsync(
-                FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
-                limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception sending) when (sending is MigrationException or OperationCanceledException)
-        {
-            log.Debug(sending, "The source could not be told of the failure; it notices the closed connection");
-        }
+        if (control is not null) await TryAsync("tell the source", () => AbortAsync(control, reason)).ConfigureAwait(false);
     }
 
-    /// <summary>A journal that cannot be written changes nothing about who owns the VM, so that is reported only.</summary>
-    private async Task SettleAsync(Func<Task> settle)
+    private static async Task AbortAsync(ControlConnection control, MigrationException reason)
+    {
+        using var limit = new CancellationTokenSource(farewellLimit);
+        await control.SendAsync(
+            FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+            limit.Token).ConfigureAwait(false);
+    }
+
+    /// <summary>Runs a step that must not keep the others from happening; what fails is logged.</summary>
+    private async Task<bool> TryAsync(string step, Func<Task> run)
     {
         try
         {
-            await settle().ConfigureAwait(false);
+            await run().ConfigureAwait(false);
+            return true;
         }
-        catch (MigrationException error)
+        catch (Exception error)
         {
-            log.Error(error, "The journal could not take the end of the migration");
+            log.Warning(error, "The destination could not {Step}", step);
+            return false;
         }
     }
 

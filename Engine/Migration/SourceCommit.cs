@@ -28,13 +28,16 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
         try
         {
             await link.SendAsync(FrameType.Grant, new(resume), ControlMessages.Default.GrantMessage, limit.Token).ConfigureAwait(false);
-            ControlFrame frame = await link.ExpectAsync(FrameType.Resumed, limit.Token).ConfigureAwait(false);
+            ControlFrame frame = await link.ExpectAsync(FrameType.Resumed, answerLimit, CancellationToken.None).ConfigureAwait(false);
             Resumed = frame.Read(ControlMessages.Default.ResumedMessage);
             return MigrationOutcome.DestinationOwns;
         }
         catch (Exception error) when (error is MigrationException or OperationCanceledException)
         {
             Failure = error;
+
+            // An abort is the destination's word that the VM never ran there and is gone, except where it says that it does not know.
+            if (link.Aborted is { } abort) return abort.Reason == MigrationErrorReason.Undecided ? MigrationOutcome.Invalid : MigrationOutcome.SourceOwns;
             log.Warning(error, "The destination did not confirm that it resumed the VM; asking for the outcome");
             return await AskOutcomeAsync().ConfigureAwait(false);
         }
@@ -44,13 +47,12 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
     public async Task<long?> ReadFaultsAfterResumeAsync()
     {
         if (Resumed is null) return null;
-        using var limit = new CancellationTokenSource(answerLimit);
         try
         {
-            ControlFrame frame = await link.ExpectAsync(FrameType.Report, limit.Token).ConfigureAwait(false);
+            ControlFrame frame = await link.ExpectAsync(FrameType.Report, answerLimit, CancellationToken.None).ConfigureAwait(false);
             return frame.Read(ControlMessages.Default.ReportMessage).FaultsAfterResume;
         }
-        catch (Exception error) when (error is MigrationException or OperationCanceledException)
+        catch (MigrationException error)
         {
             log.Warning(error, "The destination's report on the first second after the resume did not arrive");
             return null;

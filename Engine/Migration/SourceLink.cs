@@ -10,6 +10,8 @@ namespace VmMigration.Engine.Migration;
 /// </summary>
 internal sealed class SourceLink : IAsyncDisposable
 {
+    private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(30);
+
     private readonly ControlConnection control;
     private readonly Channel<ControlFrame> received = Channel.CreateBounded<ControlFrame>(16);
     private readonly CancellationTokenSource broken = new();
@@ -26,6 +28,9 @@ internal sealed class SourceLink : IAsyncDisposable
     /// <summary>Cancelled once the destination aborted or the control connection broke.</summary>
     public CancellationToken Broken { get; }
 
+    /// <summary>What the destination said when it aborted; null while it has not.</summary>
+    public MigrationException? Aborted { get; private set; }
+
     /// <summary>The data connections, in the order of their channels.</summary>
     public IReadOnlyList<DataConnection> Data => data;
 
@@ -38,7 +43,7 @@ internal sealed class SourceLink : IAsyncDisposable
         {
             await link.SendAsync(
                 FrameType.Start, new(channels, memoryBytes), ControlMessages.Default.StartMessage, cancellationToken).ConfigureAwait(false);
-            await link.ExpectAsync(FrameType.Started, cancellationToken).ConfigureAwait(false);
+            await link.ExpectAsync(FrameType.Started, answerLimit, cancellationToken).ConfigureAwait(false);
             await Task.Run(
                 () =>
                 {
@@ -60,17 +65,29 @@ internal sealed class SourceLink : IAsyncDisposable
     public Task SendAsync(FrameType type, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) =>
         control.SendAsync(type, payload, cancellationToken);
 
-    /// <summary>Waits for the frame that must come next.</summary>
-    /// <exception cref="MigrationException">What the destination reports instead, or <see cref="MigrationErrorReason.ConnectionLost"/>.</exception>
-    public async Task<ControlFrame> ExpectAsync(FrameType type, CancellationToken cancellationToken)
+    /// <summary>
+    /// Waits for the frame that must come next. The limit is for a destination that hangs: one that is gone is noticed by its connection.
+    /// </summary>
+    /// <exception cref="MigrationException">
+    /// What the destination reports instead, <see cref="MigrationErrorReason.ConnectionLost"/>, or <see cref="MigrationErrorReason.TimedOut"/>.
+    /// </exception>
+    public async Task<ControlFrame> ExpectAsync(FrameType type, TimeSpan limit, CancellationToken cancellationToken)
     {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(limit);
         try
         {
-            return (await received.Reader.ReadAsync(cancellationToken).ConfigureAwait(false)).Expect(type);
+            return (await received.Reader.ReadAsync(deadline.Token).ConfigureAwait(false)).Expect(type);
         }
         catch (ChannelClosedException closed) when (closed.InnerException is MigrationException reason)
         {
             throw new MigrationException(reason.Reason, reason.Message, reason.RecommendedAction, reason);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TimedOut, $"The destination did not answer with {type} in {limit.TotalSeconds:F0} s.",
+                "Look at the destination host: its engine or its hypervisor hangs.", error);
         }
     }
 
@@ -105,7 +122,13 @@ internal sealed class SourceLink : IAsyncDisposable
             while (true)
             {
                 ControlFrame frame = await control.ReceiveAsync(CancellationToken.None).ConfigureAwait(false);
-                if (frame.Type is FrameType.Abort) frame.Expect(FrameType.Invalid);
+                if (frame.Type == FrameType.Abort)
+                {
+                    FailureMessage failure = frame.Read(ControlMessages.Default.FailureMessage);
+                    Aborted = new(failure.Reason, failure.Message, failure.RecommendedAction);
+                    throw Aborted;
+                }
+
                 if (!received.Writer.TryWrite(frame))
                 {
                     throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The destination sends answers to no question.");

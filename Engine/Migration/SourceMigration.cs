@@ -12,14 +12,12 @@ namespace VmMigration.Engine.Migration;
 /// </summary>
 internal sealed class SourceMigration
 {
-    private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
-
-    private readonly IOutgoingVm place;
     private readonly IVirtualMachine vm;
     private readonly MigrationRequest request;
     private readonly IMigrationJournal journal;
     private readonly ILogger log;
     private readonly MigrationStatusFeed feed;
+    private readonly SourceEnding ending;
     private readonly long startedAt = Stopwatch.GetTimestamp();
     private WriteTrace? trace;
     private long stoppedAt;
@@ -28,7 +26,6 @@ internal sealed class SourceMigration
 
     public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
     {
-        this.place = place;
         vm = place.Machine;
         this.request = request;
         this.journal = journal;
@@ -44,6 +41,7 @@ internal sealed class SourceMigration
             StartedAt = DateTimeOffset.UtcNow,
             Progress = new(0, 0, 0, 0, 0, 0, 1),
         });
+        ending = new(place, request, journal, feed, this.log);
     }
 
     /// <summary>Where it stands.</summary>
@@ -74,8 +72,7 @@ internal sealed class SourceMigration
             }
             catch (Exception error)
             {
-                LiftTrace();
-                await RollBackAsync(link, error, cancellationToken.IsCancellationRequested).ConfigureAwait(false);
+                await ending.RollBackAsync(link, error, wasRunning, cancellationToken.IsCancellationRequested, LiftTrace).ConfigureAwait(false);
                 return feed.Current;
             }
 
@@ -176,17 +173,19 @@ internal sealed class SourceMigration
         MigrationOutcome outcome = await commit.RunAsync(wasRunning).ConfigureAwait(false);
         TimeSpan commitTime = Stopwatch.GetElapsedTime(readyAt);
         result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };
-        LiftTrace();
         switch (outcome)
         {
             case MigrationOutcome.DestinationOwns:
-                await CompleteAsync(commit, commit.Resumed is { } resumed ? Describe(result, resumed, commitTime) : result).ConfigureAwait(false);
+                LiftTrace();
+                await ending.CompleteAsync(
+                    commit, commit.Resumed is { } resumed ? Describe(result, resumed, commitTime) : result).ConfigureAwait(false);
                 break;
             case MigrationOutcome.SourceOwns:
-                await RollBackAsync(link, commit.Failure!, cancelled: false).ConfigureAwait(false);
+                await ending.RollBackAsync(link, commit.Failure!, wasRunning, cancelled: false, LiftTrace).ConfigureAwait(false);
                 break;
             default:
-                await KeepUndecidedAsync().ConfigureAwait(false);
+                LiftTrace();
+                await ending.KeepUndecidedAsync(commit.Failure).ConfigureAwait(false);
                 break;
         }
     }
@@ -214,123 +213,6 @@ internal sealed class SourceMigration
         Fallbacks = resumed.PopulationRefused is { } reason
             ? [.. result.Fallbacks, $"No page tables were populated: {reason}"] : result.Fallbacks,
     };
-
-    private async Task CompleteAsync(SourceCommit commit, MigrationResult result)
-    {
-        try
-        {
-            await place.RemoveAsync().ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is MigrationException or IOException or UnauthorizedAccessException)
-        {
-            // The VM runs over there. What is left of it here never runs again; the host removes it at its next start.
-            log.Error(error, "The source's copy could not be removed whole");
-            result = result with { Fallbacks = [.. result.Fallbacks, $"The source's copy could not be removed whole: {error.Message}"] };
-        }
-
-        result = result with { FaultsAfterResume = await commit.ReadFaultsAfterResumeAsync().ConfigureAwait(false) };
-        await RecordEndAsync(MigrationJournalState.Completed).ConfigureAwait(false);
-        feed.MoveTo(MigrationState.Completed, status => status with { Result = result });
-        log.Information("Migrated to {Destination} in {TotalTime}, downtime {Downtime}", request.Offer.DestinationHostName,
-            result.TotalTime, result.Downtime);
-    }
-
-    private async Task RollBackAsync(SourceLink? link, Exception error, bool cancelled)
-    {
-        MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
-        log.Warning(error, "Rolling back: {Reason}: {Message}", reason.Reason, reason.Message);
-        if (link is not null) await TryAbortAsync(link, reason).ConfigureAwait(false);
-        string? action = reason.RecommendedAction;
-        if (!vm.Exited.IsCompleted)
-        {
-            try
-            {
-                await vm.SetVcpuShareAsync(1, CancellationToken.None).ConfigureAwait(false);
-                if (wasRunning) await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
-            }
-            catch (MigrationException resume)
-            {
-                log.Error(resume, "The VM could not be resumed after the rollback");
-                action = $"The VM is whole but did not resume ({resume.Message}). Resume it by hand.";
-            }
-        }
-
-        await RecordEndAsync(MigrationJournalState.RolledBack).ConfigureAwait(false);
-        await SettleAsync(place.ReturnAsync).ConfigureAwait(false);
-        feed.MoveTo(MigrationState.RolledBack, status => status with
-        {
-            ErrorReason = reason.Reason,
-            ErrorMessage = reason.Message,
-            RecommendedAction = action,
-        });
-    }
-
-    private async Task KeepUndecidedAsync()
-    {
-        MigrationStatus status = feed.Current;
-        string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which then stopped answering. It is kept here, paused.";
-        await RecordEndAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
-        await SettleAsync(() => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
-        feed.MoveTo(MigrationState.Undecided, current => current with
-        {
-            ErrorReason = MigrationErrorReason.Undecided,
-            ErrorMessage = message,
-            RecommendedAction = $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
-        });
-    }
-
-    /// <summary>Finds the failure behind the one that was noticed: a broken send says less than the destination's last words.</summary>
-    private async Task<MigrationException> ExplainAsync(SourceLink? link, Exception error, bool cancelled)
-    {
-        if (cancelled) return new(MigrationErrorReason.Cancelled, "The migration was cancelled.", "The VM is as it was at the source.", error);
-        if (vm.Exited.IsCompleted)
-        {
-            return new(
-                MigrationErrorReason.VmExited, $"The VM ended while it was being migrated: {await vm.Exited.ConfigureAwait(false)}",
-                "Start the VM again.", error);
-        }
-
-        bool connectionBroke = error is OperationCanceledException or MigrationException { Reason: MigrationErrorReason.ConnectionLost };
-        if (link is not null && connectionBroke && await link.FindFailureAsync(failurePatience).ConfigureAwait(false) is { } failure)
-        {
-            return failure;
-        }
-
-        return error as MigrationException
-            ?? new MigrationException(MigrationErrorReason.HypervisorFailed, $"The migration failed: {error.Message}", null, error);
-    }
-
-    private async Task TryAbortAsync(SourceLink link, MigrationException reason)
-    {
-        using var limit = new CancellationTokenSource(failurePatience);
-        try
-        {
-            link.CloseData();
-            await link.SendAsync(
-                FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
-                limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is MigrationException or OperationCanceledException)
-        {
-            log.Debug(error, "The destination could not be told of the rollback; it notices the closed connection");
-        }
-    }
-
-    private Task RecordEndAsync(MigrationJournalState state) =>
-        SettleAsync(() => RecordAsync(state, CancellationToken.None).AsTask());
-
-    /// <summary>A journal that cannot be written changes nothing about who owns the VM, so that is reported only.</summary>
-    private async Task SettleAsync(Func<Task> settle)
-    {
-        try
-        {
-            await settle().ConfigureAwait(false);
-        }
-        catch (MigrationException error)
-        {
-            log.Error(error, "The journal could not take the end of the migration");
-        }
-    }
 
     private ValueTask RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(
         new(request.Offer.MigrationId, MigrationRole.Source, vm.Specification.Id, request.Offer.DestinationHostName, state,

@@ -21,6 +21,9 @@ namespace VmMigration.Engine.Migration;
 internal sealed class Switchover(
     IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory, Func<Task> recordGranted)
 {
+    private static readonly TimeSpan loadLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan verifyLimitPerGiB = TimeSpan.FromSeconds(10);
+
     /// <summary>What the time went to, as far as it has come.</summary>
     public DowntimeBreakdown Parts { get; private set; } = new();
 
@@ -117,7 +120,8 @@ internal sealed class Switchover(
         await link.SendAsync(
             FrameType.Verify, new(await digest.ConfigureAwait(false)), ControlMessages.Default.VerifyMessage, cancellationToken)
             .ConfigureAwait(false);
-        await link.ExpectAsync(FrameType.Verified, cancellationToken).ConfigureAwait(false);
+        TimeSpan verifyLimit = loadLimit + (verifyLimitPerGiB * (vm.Memory.SizeBytes >> 30));
+        await link.ExpectAsync(FrameType.Verified, verifyLimit, cancellationToken).ConfigureAwait(false);
         MemoryVerified = true;
         Parts = Parts with { Verify = Stopwatch.GetElapsedTime(start) };
     }
@@ -128,7 +132,7 @@ internal sealed class Switchover(
         try
         {
             await link.SendAsync(FrameType.StateEnd, default, cancellationToken).ConfigureAwait(false);
-            await link.ExpectAsync(FrameType.Ready, cancellationToken).ConfigureAwait(false);
+            await link.ExpectAsync(FrameType.Ready, loadLimit, cancellationToken).ConfigureAwait(false);
             Parts = Parts with { Load = Stopwatch.GetElapsedTime(loadStart) };
         }
         finally

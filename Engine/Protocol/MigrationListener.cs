@@ -22,13 +22,19 @@ internal sealed class MigrationListener : IAsyncDisposable
     private readonly SemaphoreSlim handshakes = new(MaxHandshakes, MaxHandshakes);
     private readonly CancellationTokenSource closing = new();
     private readonly Socket listening;
+    private readonly Func<Guid, byte[], MigrationOutcome?> findOutcome;
     private readonly string hostName;
     private readonly ILogger log;
     private readonly Task accepting;
 
+    /// <param name="endpoint">Address and port to listen on; port 0 takes a free one.</param>
+    /// <param name="hostName">Name of the host, for the peer.</param>
+    /// <param name="log">Takes the reason of every refusal.</param>
+    /// <param name="findOutcome">How an ended migration of this id and ticket ended; null where it is not known.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the endpoint cannot be listened on.</exception>
-    public MigrationListener(IPEndPoint endpoint, string hostName, ILogger log)
+    public MigrationListener(IPEndPoint endpoint, string hostName, ILogger log, Func<Guid, byte[], MigrationOutcome?> findOutcome)
     {
+        this.findOutcome = findOutcome;
         this.hostName = hostName;
         this.log = log;
         listening = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -109,10 +115,10 @@ internal sealed class MigrationListener : IAsyncDisposable
         {
             peer = socket.RemoteEndPoint;
             ConnectionSocket.Configure(socket);
-            (Hello hello, IIncomingMigration migration) = Authenticate(socket);
+            (Hello hello, IIncomingMigration? migration) = Authenticate(socket);
             handshakes.Release();
             permitHeld = false;
-            handedOver = HandOver(socket, hello, migration);
+            handedOver = migration is not null && HandOver(socket, hello, migration);
         }
         catch (MigrationException error)
         {
@@ -131,7 +137,8 @@ internal sealed class MigrationListener : IAsyncDisposable
         }
     }
 
-    private (Hello Hello, IIncomingMigration Migration) Authenticate(Socket socket)
+    /// <summary>Checks the ticket. No migration comes with the hello where it asked for the outcome of one that has ended, and got it.</summary>
+    private (Hello Hello, IIncomingMigration? Migration) Authenticate(Socket socket)
     {
         using var deadline = new CancellationTokenSource(handshakeLimit);
         using CancellationTokenRegistration closingSocket = deadline.Token.Register(socket.Dispose);
@@ -148,24 +155,33 @@ internal sealed class MigrationListener : IAsyncDisposable
         }
 
         Hello hello = Hello.Parse(bytes);
-        if (!migrations.TryGetValue(hello.MigrationId, out IIncomingMigration? migration)
-            || !CryptographicOperations.FixedTimeEquals(hello.Ticket, migration.Ticket.Span))
+        if (migrations.TryGetValue(hello.MigrationId, out IIncomingMigration? migration)
+            && CryptographicOperations.FixedTimeEquals(hello.Ticket, migration.Ticket.Span))
         {
-            throw new MigrationException(
-                MigrationErrorReason.TicketRefused, $"The ticket for migration {hello.MigrationId} is unknown or expired.",
-                "Start the migration again.");
+            return (hello, migration);
         }
 
-        return (hello, migration);
+        if (hello.Role == ConnectionRole.Outcome && findOutcome(hello.MigrationId, hello.Ticket) is { } outcome)
+        {
+            SendOutcome(socket, outcome);
+            return (hello, null);
+        }
+
+        throw new MigrationException(
+            MigrationErrorReason.TicketRefused, $"The ticket for migration {hello.MigrationId} is unknown or expired.",
+            "Start the migration again.");
     }
+
+    private static void SendOutcome(Socket socket, MigrationOutcome outcome) => socket.Send(Encode(
+        FrameType.Outcome,
+        JsonSerializer.SerializeToUtf8Bytes(new OutcomeMessage(outcome), ControlMessages.Default.OutcomeMessage)));
 
     /// <summary>Returns true where somebody else owns the socket now.</summary>
     private bool HandOver(Socket socket, Hello hello, IIncomingMigration migration)
     {
         if (hello.Role == ConnectionRole.Outcome)
         {
-            socket.Send(Encode(FrameType.Outcome, JsonSerializer.SerializeToUtf8Bytes(
-                new OutcomeMessage(migration.Outcome), ControlMessages.Default.OutcomeMessage)));
+            SendOutcome(socket, migration.Outcome);
             return false;
         }
 

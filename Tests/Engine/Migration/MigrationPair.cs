@@ -48,7 +48,7 @@ internal sealed class MigrationPair : IAsyncDisposable
         var journal = new MemoryJournal();
         IVirtualMachine source = await hypervisor.StartAsync(specification, cancellationToken);
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
-        var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log);
+        var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
         var incoming = new DestinationMigration(new BareVm(destination), request, journal, log);
         listener.Register(incoming);

@@ -27,7 +27,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
     public MigrationListenerTests()
     {
         ILogger log = new LoggerConfiguration().MinimumLevel.Verbose().WriteTo.Sink(lines).CreateLogger();
-        listener = new(new(IPAddress.Loopback, 0), "destination", log);
+        listener = new(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
     }
 
     public ValueTask DisposeAsync() => listener.DisposeAsync();

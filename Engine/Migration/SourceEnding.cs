@@ -1,0 +1,126 @@
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// The ends a migration can have at its source. Each settles the VM's place, records the end and publishes it, in the order in which a crash
+/// between two steps does the least harm; none throws.
+/// </summary>
+internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, IMigrationJournal journal, MigrationStatusFeed feed, ILogger log)
+{
+    private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
+
+    private readonly IVirtualMachine vm = place.Machine;
+
+    /// <summary>The VM runs at the destination.</summary>
+    public async Task CompleteAsync(SourceCommit commit, MigrationResult result)
+    {
+        if (!await TryAsync("remove the source's copy", place.RemoveAsync).ConfigureAwait(false))
+        {
+            // It never runs again; the host removes what is left of it at its next start.
+            result = result with { Fallbacks = [.. result.Fallbacks, "The source's copy could not be removed whole; its host's log says why."] };
+        }
+
+        result = result with { FaultsAfterResume = await commit.ReadFaultsAfterResumeAsync().ConfigureAwait(false) };
+        await RecordAsync(MigrationJournalState.Completed).ConfigureAwait(false);
+        feed.MoveTo(MigrationState.Completed, status => status with { Result = result });
+        log.Information("Migrated to {Destination} in {TotalTime}, downtime {Downtime}", request.Offer.DestinationHostName,
+            result.TotalTime, result.Downtime);
+    }
+
+    /// <summary>The VM stays here: the destination has no grant, or has said that it never ran the VM.</summary>
+    /// <param name="link">The connections to the destination; null where there never were any.</param>
+    /// <param name="error">What was noticed.</param>
+    /// <param name="resume">Whether the VM is to run again.</param>
+    /// <param name="cancelled">Whether somebody asked for it.</param>
+    /// <param name="liftTrace">Lifts the write traces, which can wait until the VM runs.</param>
+    public async Task RollBackAsync(SourceLink? link, Exception error, bool resume, bool cancelled, Action liftTrace)
+    {
+        // The record comes first: a VM that runs while its journal says 'granted' would not be allowed to after a crash.
+        await RecordAsync(MigrationJournalState.RolledBack).ConfigureAwait(false);
+        bool resumed = !resume || vm.Exited.IsCompleted
+            || await TryAsync("resume the VM", () => vm.ResumeAsync(CancellationToken.None)).ConfigureAwait(false);
+        if (!vm.Exited.IsCompleted) await TryAsync("take the brake off", () => vm.SetVcpuShareAsync(1, CancellationToken.None)).ConfigureAwait(false);
+        liftTrace();
+
+        MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
+        log.Warning(error, "Rolled back: {Reason}: {Message}", reason.Reason, reason.Message);
+        if (link is not null) await TryAsync("tell the destination", () => AbortAsync(link, reason)).ConfigureAwait(false);
+        await TryAsync("give the VM back to its host", place.ReturnAsync).ConfigureAwait(false);
+        feed.MoveTo(MigrationState.RolledBack, status => status with
+        {
+            ErrorReason = reason.Reason,
+            ErrorMessage = reason.Message,
+            RecommendedAction = resumed ? reason.RecommendedAction : "The VM is whole but did not resume; the host's log says why. Resume it by hand.",
+        });
+    }
+
+    /// <summary>Nobody can say whether the VM runs at the destination.</summary>
+    public async Task KeepUndecidedAsync(Exception? cause)
+    {
+        MigrationStatus status = feed.Current;
+        string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
+            + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "") + ". It is kept here, paused.";
+        await RecordAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
+        await TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
+        feed.MoveTo(MigrationState.Undecided, current => current with
+        {
+            ErrorReason = MigrationErrorReason.Undecided,
+            ErrorMessage = message,
+            RecommendedAction = $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
+        });
+    }
+
+    /// <summary>Finds the failure behind the one that was noticed: a broken send says less than the destination's last words.</summary>
+    private async Task<MigrationException> ExplainAsync(SourceLink? link, Exception error, bool cancelled)
+    {
+        if (cancelled) return new(MigrationErrorReason.Cancelled, "The migration was cancelled.", "The VM is as it was at the source.", error);
+        if (vm.Exited.IsCompleted)
+        {
+            return new(
+                MigrationErrorReason.VmExited, $"The VM ended while it was being migrated: {await vm.Exited.ConfigureAwait(false)}",
+                "Start the VM again.", error);
+        }
+
+        bool connectionBroke = error is OperationCanceledException or MigrationException { Reason: MigrationErrorReason.ConnectionLost };
+        if (link is not null && connectionBroke && await link.FindFailureAsync(failurePatience).ConfigureAwait(false) is { } failure)
+        {
+            return failure;
+        }
+
+        return error as MigrationException
+            ?? new MigrationException(MigrationErrorReason.HypervisorFailed, $"The migration failed: {error.Message}", null, error);
+    }
+
+    private static async Task AbortAsync(SourceLink link, MigrationException reason)
+    {
+        link.CloseData();
+        if (link.Broken.IsCancellationRequested) return;
+        using var limit = new CancellationTokenSource(failurePatience);
+        await link.SendAsync(
+            FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+            limit.Token).ConfigureAwait(false);
+    }
+
+    private Task<bool> RecordAsync(MigrationJournalState state) => TryAsync($"record {state}", () => journal.RecordAsync(
+        new(request.Offer.MigrationId, MigrationRole.Source, vm.Specification.Id, request.Offer.DestinationHostName, state,
+            DateTimeOffset.UtcNow),
+        CancellationToken.None).AsTask());
+
+    /// <summary>Runs a step that must not keep the others from happening; what fails is logged and changes nothing about who owns the VM.</summary>
+    private async Task<bool> TryAsync(string step, Func<Task> run)
+    {
+        try
+        {
+            await run().ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception error)
+        {
+            log.Error(error, "At its end the migration could not {Step}", step);
+            return false;
+        }
+    }
+}
