@@ -23,6 +23,7 @@ internal sealed class QemuStateSave : IAsyncDisposable
     private readonly Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource stop = new();
     private Task relay = Task.CompletedTask;
+    private Task<QmpEvent>? nextEvent;
     private string? status;
 
     private QemuStateSave(QmpClient qmp, string socketPath)
@@ -98,11 +99,20 @@ internal sealed class QemuStateSave : IAsyncDisposable
             if (status is "failed" or "cancelled") throw await DescribeFailureAsync(cancellationToken).ConfigureAwait(false);
 
             // A relay that breaks while QEMU still writes is the cause of what QEMU will report, and says more.
-            Task<QmpEvent> next = events.ReadAsync(cancellationToken);
-            if (!relay.IsCompleted) await Task.WhenAny(next, relay).ConfigureAwait(false);
+            nextEvent ??= events.ReadAsync(CancellationToken.None);
+            if (!relay.IsCompleted) await Task.WhenAny(nextEvent, relay).WaitAsync(cancellationToken).ConfigureAwait(false);
             if (relay.IsFaulted) await relay.ConfigureAwait(false);
-            status = (await next.ConfigureAwait(false)).Text("status");
+            await ReadStatusAsync(cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Reads on from the event that is next, also where an earlier wait for it was given up.</summary>
+    private async Task ReadStatusAsync(CancellationToken cancellationToken)
+    {
+        nextEvent ??= events.ReadAsync(CancellationToken.None);
+        QmpEvent occurred = await nextEvent.WaitAsync(cancellationToken).ConfigureAwait(false);
+        nextEvent = null;
+        status = occurred.Text("status");
     }
 
     private async Task RelayAsync(Stream destination)
@@ -135,7 +145,7 @@ internal sealed class QemuStateSave : IAsyncDisposable
             using var limit = new CancellationTokenSource(cancelLimit);
             while (status is not ("completed" or "failed" or "cancelled"))
             {
-                status = (await events.ReadAsync(limit.Token).ConfigureAwait(false)).Text("status");
+                await ReadStatusAsync(limit.Token).ConfigureAwait(false);
             }
         }
         catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
