@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using Serilog;
 using VmMigration.Engine.Hypervisors;
@@ -20,39 +19,35 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     // Shorter than the source waits before it asks and gives up: a grant that was held up in the network comes to a migration that has ended.
     private static readonly TimeSpan grantLimit = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan reportAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
-    private readonly IIncomingVm place;
     private readonly IVirtualMachine vm;
     private readonly IncomingRequest request;
-    private readonly IMigrationJournal journal;
     private readonly ILogger log;
     private readonly byte[] ticket = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
     private readonly TaskCompletionSource<ControlConnection> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IncomingPages pages;
+    private readonly DestinationCommit commit;
+    private readonly EndingSteps steps;
     private int controlClaimed;
-    private long? faultsBeforeResume;
-    private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
-    private bool isOwner;
 
     public DestinationMigration(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
     {
-        this.place = place;
         vm = place.Machine;
         this.request = request;
-        this.journal = journal;
         this.log = log.ForContext(nameof(MigrationId), request.MigrationId).ForContext("VmName", request.Specification.Name);
         pages = new(vm.Memory);
+        commit = new(place, request, journal, this.log);
+        steps = new(this.log);
     }
 
     public Guid MigrationId => request.MigrationId;
 
     public ReadOnlyMemory<byte> Ticket => ticket;
 
-    public MigrationOutcome Outcome => outcome;
+    public MigrationOutcome Outcome => commit.Outcome;
 
-    public bool TryClaim(ConnectionRole role, int channel) => outcome == MigrationOutcome.Pending && (role switch
+    public bool TryClaim(ConnectionRole role, int channel) => Outcome == MigrationOutcome.Pending && (role switch
     {
         ConnectionRole.Control => Interlocked.Exchange(ref controlClaimed, 1) == 0,
         ConnectionRole.Data => pages.TryClaim(channel),
@@ -67,7 +62,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     public void ReceivePages(DataConnection connection, int channel) => pages.Receive(connection);
 
     /// <summary>Records in the journal that it begins; comes before <see cref="RunAsync"/>.</summary>
-    public ValueTask BeginAsync(CancellationToken cancellationToken) => RecordAsync(MigrationJournalState.Started, cancellationToken);
+    public Task BeginAsync(CancellationToken cancellationToken) => commit.RecordAsync(MigrationJournalState.Started, cancellationToken);
 
     /// <summary>
     /// Runs to the end, whichever way, settles the VM's place and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this host's, running or
@@ -81,12 +76,12 @@ internal sealed class DestinationMigration : IIncomingMigration
             control = await connected.Task.WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
             await ReceiveAsync(control, withdraw).ConfigureAwait(false);
         }
-        catch (Exception error) when (outcome == MigrationOutcome.DestinationOwns)
+        catch (Exception error) when (Outcome == MigrationOutcome.DestinationOwns)
         {
             log.Error(error, "The VM is here, but the migration did not end in order");
             if (error is MigrationException { Reason: MigrationErrorReason.Undecided } unsure)
             {
-                await TryAsync("tell the source", () => AbortAsync(control!, unsure)).ConfigureAwait(false);
+                await AbortAsync(control!, unsure).ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -94,12 +89,15 @@ internal sealed class DestinationMigration : IIncomingMigration
             await GiveUpAsync(control, error, withdraw.IsCancellationRequested).ConfigureAwait(false);
         }
 
-        if (control is not null && outcome == MigrationOutcome.DestinationOwns) await TryAsync("report", () => ReportAsync(control)).ConfigureAwait(false);
+        if (control is not null && Outcome == MigrationOutcome.DestinationOwns)
+        {
+            await steps.TryAsync("report", () => commit.ReportAsync(control)).ConfigureAwait(false);
+        }
 
         // A connection that was claimed but came after the offer had ended is closed by whichever side is later.
         if (!connected.TrySetCanceled(CancellationToken.None)) control = await connected.Task.ConfigureAwait(false);
         if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
-        return outcome;
+        return Outcome;
     }
 
     /// <summary>Receives the VM up to and including the commit.</summary>
@@ -113,7 +111,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
             await using var state = new IncomingState(vm, stop.Token);
             GrantMessage grant = await ConverseAsync(control, state, populator, stop.Token).ConfigureAwait(false);
-            await TakeOverAsync(control, grant, populator).ConfigureAwait(false);
+            await commit.TakeOverAsync(control, grant, populator).ConfigureAwait(false);
 
             // Only now, when it costs the guest no time: the connections were idle since the load.
             await pages.CloseAsync().ConfigureAwait(false);
@@ -219,97 +217,24 @@ internal sealed class DestinationMigration : IIncomingMigration
         await control.SendAsync(FrameType.Verified, default, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Takes the VM over: from the journal's record on it is this host's.</summary>
-    private async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator)
-    {
-        var watch = Stopwatch.StartNew();
-        await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
-        isOwner = true;
-        TimeSpan commitTime = watch.Elapsed;
-        faultsBeforeResume = vm.ReadPageFaults();
-        if (grant.Resume) await ResumeAsync().ConfigureAwait(false);
-        outcome = MigrationOutcome.DestinationOwns;
-        TimeSpan resumeTime = watch.Elapsed - commitTime;
-        PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
-        string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
-            : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
-        await TryAsync("tell the source that the VM runs here", () => control.SendAsync(
-            FrameType.Resumed,
-            new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
-            ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
-        await TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
-        log.Information("Took over the VM from {Source}", request.SourceHostName);
-    }
-
-    /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>
-    private async Task ResumeAsync()
-    {
-        try
-        {
-            await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (MigrationException error) when (error.Reason != MigrationErrorReason.HypervisorFailed)
-        {
-            outcome = MigrationOutcome.DestinationOwns;
-            await TryAsync("take the failed VM into the host", () => place.CompleteAsync(running: true)).ConfigureAwait(false);
-            throw new MigrationException(
-                MigrationErrorReason.Undecided, $"the VM failed at the moment of its resume and may have run: {error.Message}", null, error);
-        }
-    }
-
-    /// <summary>Counts the page faults of the first second, which is what population is to save.</summary>
-    private async Task ReportAsync(ControlConnection control)
-    {
-        long? faults = null;
-        if (faultsBeforeResume is { } before && !vm.Exited.IsCompleted)
-        {
-            await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
-            if (!vm.Exited.IsCompleted) faults = vm.ReadPageFaults() - before;
-        }
-
-        await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
-        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
-    }
-
     private async Task GiveUpAsync(ControlConnection? control, Exception error, bool withdrawn)
     {
         MigrationException reason = await ExplainAsync(error, withdrawn).ConfigureAwait(false);
         log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
         await pages.CloseAsync().ConfigureAwait(false);
-        bool removed = await TryAsync("remove the incoming VM", place.RemoveAsync).ConfigureAwait(false);
 
-        // With the owner's record on disk and the copy not surely gone, only silence is true: the source keeps its copy paused.
-        if (isOwner && !removed) return;
-        await TryAsync(
-            "record the rollback", () => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None).AsTask()).ConfigureAwait(false);
-
-        // Only now: the source resumes its copy on this word.
-        outcome = MigrationOutcome.SourceOwns;
-        if (control is not null) await TryAsync("tell the source", () => AbortAsync(control, reason)).ConfigureAwait(false);
+        // Only after that: the source resumes its copy on this word.
+        bool mayTell = await commit.GiveUpAsync().ConfigureAwait(false);
+        if (mayTell && control is not null) await AbortAsync(control, reason).ConfigureAwait(false);
     }
 
-    private static async Task AbortAsync(ControlConnection control, MigrationException reason)
+    private Task<bool> AbortAsync(ControlConnection control, MigrationException reason) => steps.TryAsync("tell the source of its end", async () =>
     {
         using var limit = new CancellationTokenSource(farewellLimit);
         await control.SendAsync(
             FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
             limit.Token).ConfigureAwait(false);
-    }
-
-    /// <summary>Runs a step that must not keep the others from happening; what fails is logged.</summary>
-    private async Task<bool> TryAsync(string step, Func<Task> run)
-    {
-        try
-        {
-            await run().ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception error)
-        {
-            log.Warning(error, "The destination could not {Step}", step);
-            return false;
-        }
-    }
+    });
 
     private async Task<MigrationException> ExplainAsync(Exception error, bool withdrawn) => error switch
     {
@@ -328,8 +253,4 @@ internal sealed class DestinationMigration : IIncomingMigration
         await Task.WhenAny(vm.Exited, pages.Failure, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
     }
-
-    private ValueTask RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(
-        new(MigrationId, MigrationRole.Destination, request.Specification.Id, request.SourceHostName, state, DateTimeOffset.UtcNow),
-        cancellationToken);
 }

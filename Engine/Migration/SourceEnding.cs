@@ -13,11 +13,12 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
     private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
 
     private readonly IVirtualMachine vm = place.Machine;
+    private readonly EndingSteps steps = new(log);
 
     /// <summary>The VM runs at the destination.</summary>
     public async Task CompleteAsync(SourceCommit commit, MigrationResult result)
     {
-        if (!await TryAsync("remove the source's copy", place.RemoveAsync).ConfigureAwait(false))
+        if (!await steps.TryAsync("remove the source's copy", place.RemoveAsync).ConfigureAwait(false))
         {
             // It never runs again; the host removes what is left of it at its next start.
             result = result with { Fallbacks = [.. result.Fallbacks, "The source's copy could not be removed whole; its host's log says why."] };
@@ -41,14 +42,14 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         // The record comes first: a VM that runs while its journal says 'granted' would not be allowed to after a crash.
         await RecordAsync(MigrationJournalState.RolledBack).ConfigureAwait(false);
         bool resumed = !resume || vm.Exited.IsCompleted
-            || await TryAsync("resume the VM", () => vm.ResumeAsync(CancellationToken.None)).ConfigureAwait(false);
-        if (!vm.Exited.IsCompleted) await TryAsync("take the brake off", () => vm.SetVcpuShareAsync(1, CancellationToken.None)).ConfigureAwait(false);
+            || await steps.TryAsync("resume the VM", () => vm.ResumeAsync(CancellationToken.None)).ConfigureAwait(false);
+        if (!vm.Exited.IsCompleted) await steps.TryAsync("take the brake off", () => vm.SetVcpuShareAsync(1, CancellationToken.None)).ConfigureAwait(false);
         liftTrace();
 
         MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
         log.Warning(error, "Rolled back: {Reason}: {Message}", reason.Reason, reason.Message);
-        if (link is not null) await TryAsync("tell the destination", () => AbortAsync(link, reason)).ConfigureAwait(false);
-        await TryAsync("give the VM back to its host", place.ReturnAsync).ConfigureAwait(false);
+        if (link is not null) await steps.TryAsync("tell the destination", () => AbortAsync(link, reason)).ConfigureAwait(false);
+        await steps.TryAsync("give the VM back to its host", place.ReturnAsync).ConfigureAwait(false);
         feed.MoveTo(MigrationState.RolledBack, status => status with
         {
             ErrorReason = reason.Reason,
@@ -64,7 +65,7 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
             + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "") + ". It is kept here, paused.";
         await RecordAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
-        await TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
+        await steps.TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Undecided, current => current with
         {
             ErrorReason = MigrationErrorReason.Undecided,
@@ -104,23 +105,8 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
             limit.Token).ConfigureAwait(false);
     }
 
-    private Task<bool> RecordAsync(MigrationJournalState state) => TryAsync($"record {state}", () => journal.RecordAsync(
+    private Task<bool> RecordAsync(MigrationJournalState state) => steps.TryAsync($"record {state}", () => journal.RecordAsync(
         new(request.Offer.MigrationId, MigrationRole.Source, vm.Specification.Id, request.Offer.DestinationHostName, state,
             DateTimeOffset.UtcNow),
         CancellationToken.None).AsTask());
-
-    /// <summary>Runs a step that must not keep the others from happening; what fails is logged and changes nothing about who owns the VM.</summary>
-    private async Task<bool> TryAsync(string step, Func<Task> run)
-    {
-        try
-        {
-            await run().ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception error)
-        {
-            log.Error(error, "At its end the migration could not {Step}", step);
-            return false;
-        }
-    }
 }

@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>The point of no return, seen from the destination: the VM becomes this host's, or surely never ran here.</summary>
+internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
+{
+    private static readonly TimeSpan reportAfter = TimeSpan.FromSeconds(1);
+
+    private readonly IVirtualMachine vm = place.Machine;
+    private readonly EndingSteps steps = new(log);
+    private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
+    private long? faultsBeforeResume;
+
+    /// <summary>What a source that asks is told.</summary>
+    public MigrationOutcome Outcome => outcome;
+
+    /// <summary>Whether the journal says that the VM is this host's.</summary>
+    public bool IsOwner { get; private set; }
+
+    /// <summary>Records a state of this side.</summary>
+    public Task RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(
+        new(request.MigrationId, MigrationRole.Destination, request.Specification.Id, request.SourceHostName, state, DateTimeOffset.UtcNow),
+        cancellationToken).AsTask();
+
+    /// <summary>Takes the VM over: from the journal's record on it is this host's.</summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.HypervisorFailed"/>: the guest never ran; <see cref="MigrationErrorReason.Undecided"/>: it may have.
+    /// </exception>
+    public async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator)
+    {
+        var watch = Stopwatch.StartNew();
+        await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
+        IsOwner = true;
+        TimeSpan commitTime = watch.Elapsed;
+        faultsBeforeResume = vm.ReadPageFaults();
+        if (grant.Resume) await ResumeAsync().ConfigureAwait(false);
+        outcome = MigrationOutcome.DestinationOwns;
+        TimeSpan resumeTime = watch.Elapsed - commitTime;
+        PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
+        string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
+            : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
+        await steps.TryAsync("tell the source that the VM runs here", () => control.SendAsync(
+            FrameType.Resumed,
+            new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
+            ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
+        await steps.TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
+        log.Information("Took over the VM from {Source}", request.SourceHostName);
+    }
+
+    /// <summary>Counts the page faults of the first second, which is what population is to save, and reports them.</summary>
+    public async Task ReportAsync(ControlConnection control)
+    {
+        long? faults = null;
+        if (faultsBeforeResume is { } before && !vm.Exited.IsCompleted)
+        {
+            await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
+            if (!vm.Exited.IsCompleted) faults = vm.ReadPageFaults() - before;
+        }
+
+        await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
+        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Removes the VM, which never ran here, and says so in the journal.</summary>
+    /// <returns>Whether the source may be told to run its copy.</returns>
+    public async Task<bool> GiveUpAsync()
+    {
+        bool removed = await steps.TryAsync("remove the incoming VM", place.RemoveAsync).ConfigureAwait(false);
+
+        // With the owner's record on disk and the copy not surely gone, only silence is true: the source keeps its copy paused.
+        if (IsOwner && !removed) return false;
+        await steps.TryAsync("record the rollback", () => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None))
+            .ConfigureAwait(false);
+        outcome = MigrationOutcome.SourceOwns;
+        return true;
+    }
+
+    /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>
+    private async Task ResumeAsync()
+    {
+        try
+        {
+            await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException error) when (error.Reason != MigrationErrorReason.HypervisorFailed)
+        {
+            outcome = MigrationOutcome.DestinationOwns;
+            await steps.TryAsync("take the failed VM into the host", () => place.CompleteAsync(running: true)).ConfigureAwait(false);
+            throw new MigrationException(
+                MigrationErrorReason.Undecided, $"the VM failed at the moment of its resume and may have run: {error.Message}", null, error);
+        }
+    }
+}
