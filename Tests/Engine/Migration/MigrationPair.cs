@@ -38,9 +38,10 @@ internal sealed class MigrationPair : IAsyncDisposable
     /// <param name="options">How to migrate it.</param>
     /// <param name="route">Maps the destination's endpoint to the one the source is told, for a proxy between them.</param>
     /// <param name="cancellationToken">Cancels the set-up.</param>
+    /// <param name="fault">Wraps the destination's VM in one that fails.</param>
     public static async Task<MigrationPair> CreateAsync(
         EmbeddedGuest guest, long memoryBytes, int vcpus, MigrationOptions options, Func<IPEndPoint, IPEndPoint>? route,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, Func<IVirtualMachine, IVirtualMachine>? fault = null)
     {
         var specification = new VmSpecification { Name = "guest", MemoryBytes = memoryBytes, VcpuCount = vcpus, Embedded = guest };
         var hypervisor = new EmbeddedHypervisor();
@@ -50,7 +51,7 @@ internal sealed class MigrationPair : IAsyncDisposable
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
         var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
-        var incoming = new DestinationMigration(new BareVm(destination), request, journal, log);
+        var incoming = new DestinationMigration(new BareVm(fault is null ? destination : fault(destination)), request, journal, log);
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
         var offer = new IncomingOffer(
