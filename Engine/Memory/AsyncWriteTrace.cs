@@ -8,8 +8,16 @@ namespace VmMigration.Engine.Memory;
 /// remembers that; one PAGEMAP_SCAN collects the written pages and protects them again. The VM's process never waits for the engine.
 /// </summary>
 /// <remarks>
-/// Pages that were never populated are armed too. Where RAM is mapped with large pages, a write reports all of the large page. What is
-/// not seen: content that changes without a write by the process, such as a hole punched into the RAM file. For one thread at a time.
+/// <para>
+/// Pages that were never populated are armed too. Where RAM is mapped with large pages, a write reports all of the large page. For one
+/// thread at a time.
+/// </para>
+/// <para>
+/// What is not seen is content that changes without a write through the page tables of that process: direct I/O (O_DIRECT, by whatever
+/// interface), where the kernel pins a page, which is when it is reported, and the disk writes it later; a device that was given the
+/// memory (VFIO, vDPA, RDMA); another process that maps it (vhost-user); a hole punched into the RAM file. Memory with such a writer
+/// must not be traced: the caller finds them out beforehand.
+/// </para>
 /// </remarks>
 public sealed class AsyncWriteTrace : WriteTrace
 {

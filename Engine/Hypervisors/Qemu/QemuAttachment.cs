@@ -48,8 +48,9 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
             await QemuStateTransfer.SetUpAsync(process.Qmp, StateContents.Devices, cancellationToken).ConfigureAwait(false);
         }
 
+        string? untracedWriter = await UntracedWriters.FindAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
         var directory = new QemuVmDirectory(instance, vmsDirectory);
-        var vm = new QemuVirtualMachine(specification, instance, process, ram!, directory, status, features);
+        var vm = new QemuVirtualMachine(specification, instance, process, ram!, directory, status, features, untracedWriter);
         complete = true;
         return vm;
     }

@@ -25,9 +25,10 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     /// <param name="directory">What it has on the machine.</param>
     /// <param name="status">What it is doing now.</param>
     /// <param name="features">What the kernel gives.</param>
+    /// <param name="untracedWriter">What writes its memory past a write trace, in a sentence; null where nothing does.</param>
     public QemuVirtualMachine(
         VmSpecification specification, VmInstance instance, QemuProcess process, QemuRam ram, QemuVmDirectory directory,
-        QemuStatus status, KernelFeatures features)
+        QemuStatus status, KernelFeatures features, string? untracedWriter)
     {
         Specification = specification;
         Instance = instance;
@@ -37,7 +38,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         state = new QemuStateMover(process, directory, status, ram.Obstacle);
         brake = new QemuBrake(process);
         Capabilities = new(
-            ram.Obstacle ?? features.WriteTraceObstacle, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle());
+            ram.Obstacle ?? features.WriteTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle());
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
@@ -100,6 +101,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     public async Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken)
     {
         if (Capabilities.EngineMigrationRefused is { } refused) throw Refused(refused);
+
+        // Something else may have plugged one in over another monitor since the VM was attached.
+        if (await UntracedWriters.FindAsync(process.Qmp, cancellationToken).ConfigureAwait(false) is { } writer) throw Refused(writer);
         await state.PrepareSaveAsync(StateContents.Devices, cancellationToken).ConfigureAwait(false);
         return await Task.Run(() => Attach<WriteTrace>(
             AsyncWriteTrace.RequiredFeatures,

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using VmMigration.Engine;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
@@ -89,6 +90,59 @@ public sealed class QemuRegistrationTests
         state.Position = 0;
         await incoming.LoadStateAsync(state, Token);
         Assert.Equal(VmState.Paused, await incoming.GetStateAsync(Token));
+    }
+
+    [Fact]
+    public async Task A_guest_with_direct_disk_access_says_which_disk_bypasses_the_write_trace()
+    {
+        await using QemuTestHost host = await QemuTestHost.CreateAsync();
+        string disk = Path.Combine(host.StateDirectory, "disk.raw");
+        await File.WriteAllBytesAsync(disk, new byte[1 << 20], Token);
+        string[] direct =
+        [
+            "-blockdev", $"driver=file,node-name=data-file,cache.direct=on,filename={disk}",
+            "-blockdev", "driver=raw,node-name=data,file=data-file", "-device", "virtio-blk-pci,drive=data",
+        ];
+        await using ForeignQemu foreign = await ForeignQemu.StartAsync(
+            host, Token,
+            ["-nodefaults", "-m", "64M", "-S", "-object", "memory-backend-memfd,id=ram,size=64M,share=on", "-M", "q35,memory-backend=ram", .. direct]);
+
+        IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.RegisterAsync(foreign.QmpSocketPath, "direct", Token));
+
+        Assert.Contains("'data-file'", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
+        Assert.Contains("cache.direct=on", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        Assert.Equal(MigrationErrorReason.PrerequisiteMissing, refused.Reason);
+        await vm.DestroyAsync();
+
+        VmSpecification demo = await DemoGuestFixture.SpecifyAsync(host.StateDirectory, "own", Token);
+        IVirtualMachine own = await host.TrackAsync(
+            host.Hypervisor.StartAsync(demo with { Qemu = demo.Qemu! with { ExtraArguments = direct } }, Token));
+        Assert.Contains("'data-file'", own.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_disk_plugged_in_for_direct_access_after_the_attach_stops_the_trace_too()
+    {
+        await using QemuTestHost host = await QemuTestHost.CreateAsync();
+        string disk = Path.Combine(host.StateDirectory, "disk.raw");
+        await File.WriteAllBytesAsync(disk, new byte[1 << 20], Token);
+        string secondMonitor = Path.Combine(host.StateDirectory, "second.sock");
+        await using ForeignQemu foreign = await ForeignQemu.StartAsync(
+            host, Token, "-nodefaults", "-m", "64M", "-S", "-object", "memory-backend-memfd,id=ram,size=64M,share=on",
+            "-M", "q35,memory-backend=ram", "-qmp", $"unix:{secondMonitor},server=on,wait=off");
+        IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.RegisterAsync(foreign.QmpSocketPath, "plugged", Token));
+        Assert.Null(vm.Capabilities.EngineMigrationRefused);
+
+        await using QmpClient other = await QmpClient.ConnectAsync(secondMonitor, Token);
+        var node = new JsonObject
+        {
+            ["driver"] = "file", ["node-name"] = "late", ["filename"] = disk, ["cache"] = new JsonObject { ["direct"] = true },
+        };
+        await other.ExecuteAsync("blockdev-add", node, Token);
+
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        Assert.Contains("'late'", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
