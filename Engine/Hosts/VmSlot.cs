@@ -88,8 +88,18 @@ internal sealed class VmSlot
     public async Task EndMachineAsync(IVirtualMachine machine, VmSlotState next)
     {
         present = present with { Ending = true };
-        await machine.DestroyAsync().ConfigureAwait(false);
-        await machine.DisposeAsync().ConfigureAwait(false);
+        try
+        {
+            await machine.DestroyAsync().ConfigureAwait(false);
+            await machine.DisposeAsync().ConfigureAwait(false);
+        }
+        catch
+        {
+            // It is still there, in whatever state, and can be ended again.
+            present = present with { Ending = false };
+            throw;
+        }
+
         SaveFact(next with { Machine = null, Unreached = null, Ending = false });
     }
 
@@ -223,9 +233,10 @@ internal sealed class VmSlot
             if (!ReferenceEquals(present.Machine, machine) || present.MigrationId is not null) return;
             await MarkExitedAsync(machine, how).ConfigureAwait(false);
         }
-        catch (MigrationException e)
+        catch (Exception e) when (e is MigrationException or IOException or UnauthorizedAccessException)
         {
-            log.Error(e, "The end of {VmId} could not be recorded", Specification.Id);
+            // What it left behind is cleared away when it is stopped or removed.
+            log.Error(e, "The end of {VmId} could not be cleared away and recorded", Specification.Id);
         }
     }
 }

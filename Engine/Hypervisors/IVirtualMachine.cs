@@ -75,6 +75,9 @@ public interface IVirtualMachine : IAsyncDisposable
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.TimedOut"/> where the guest did not follow.</exception>
     Task ShutdownAsync(TimeSpan timeout, CancellationToken cancellationToken);
 
-    /// <summary>Ends the VM at once and removes what it had on the machine: process, sockets, RAM file. Safe to call twice.</summary>
+    /// <summary>
+    /// Ends the VM at once and removes what it had on the machine: process, sockets, RAM file. Safe to call twice; after a failure another
+    /// call goes on with what is left.
+    /// </summary>
     Task DestroyAsync();
 }

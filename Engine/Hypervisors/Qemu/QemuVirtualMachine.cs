@@ -16,6 +16,8 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private Task? destroying;
     private long lastPausedAt;
     private volatile bool destroyed;
+    private bool ended;
+    private bool released;
     private bool disposed;
 
     /// <param name="specification">What the VM was made from.</param>
@@ -172,7 +174,12 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     /// <inheritdoc/>
     public Task DestroyAsync()
     {
-        lock (destroyLock) return destroying ??= DestroyOnceAsync();
+        lock (destroyLock)
+        {
+            // One that failed is tried again, from the step at which it failed.
+            if (destroying is null or { IsFaulted: true }) destroying = DestroyOnceAsync();
+            return destroying;
+        }
     }
 
     /// <inheritdoc/>
@@ -180,15 +187,26 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     {
         if (disposed) return;
         disposed = true;
+        await ReleaseAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Lets go of everything but the process; after a failure it can be called again for what is left.</summary>
+    private async Task ReleaseAsync()
+    {
         try
         {
             brake.Dispose();
         }
         finally
         {
-            stops.Dispose();
-            Memory.Dispose();
-            await process.DisposeAsync().ConfigureAwait(false);
+            if (!released)
+            {
+                released = true;
+                stops.Dispose();
+                Memory.Dispose();
+                await process.DisposeAsync().ConfigureAwait(false);
+            }
+
             directory.Detach();
         }
     }
@@ -201,12 +219,18 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
 
     private async Task DestroyOnceAsync()
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        destroyed = !process.Handle.HasExited;
-        await QemuInstanceFiles.KillAsync(process.Handle).ConfigureAwait(false);
+        if (!ended)
+        {
+            ObjectDisposedException.ThrowIf(disposed, this);
+            destroyed = !process.Handle.HasExited;
+            await QemuInstanceFiles.KillAsync(process.Handle).ConfigureAwait(false);
+            ended = true;
+        }
+
+        disposed = true;
         try
         {
-            await DisposeAsync().ConfigureAwait(false);
+            await ReleaseAsync().ConfigureAwait(false);
         }
         finally
         {

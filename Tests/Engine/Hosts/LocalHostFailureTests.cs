@@ -71,6 +71,23 @@ public sealed class LocalHostFailureTests
     }
 
     [Fact]
+    public async Task A_vm_whose_end_failed_is_failed_and_can_be_ended_again()
+    {
+        await using TestHost test = await TestHost.OpenAsync();
+        VmSpecification specification = SampleVms.Qemu("held");
+        ScriptedMachine machine = test.Scripted.Make(specification, VmState.Running);
+        var running = new VmSlotState { Machine = machine, Ownership = VmOwnership.Owned };
+        var slot = new VmSlot(specification, running, test.Parts.Journal, test.Parts.Logger);
+        machine.Process.DestroyFailures = 1;
+
+        await Assert.ThrowsAsync<IOException>(() => slot.EndMachineAsync(machine, running));
+        Assert.Equal(VmState.Failed, await slot.AskStateAsync(Cancel));
+
+        await slot.EndMachineAsync(machine, running);
+        Assert.Equal(VmState.Stopped, await slot.AskStateAsync(Cancel));
+    }
+
+    [Fact]
     public async Task A_registered_vm_is_adopted_and_left_running_by_a_host_that_closes()
     {
         var scripted = new ScriptedHypervisor();

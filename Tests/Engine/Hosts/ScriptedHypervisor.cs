@@ -80,6 +80,9 @@ internal sealed class ScriptedProcess(int id)
 
     public bool GuestFollowsShutdown { get; set; } = true;
 
+    /// <summary>How often its end still fails, as where a file of it cannot be removed; the process is gone all the same.</summary>
+    public int DestroyFailures { get; set; }
+
     public double VcpuShare { get; set; } = 1;
 
     public TaskCompletionSource<string> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

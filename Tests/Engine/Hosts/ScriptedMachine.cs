@@ -78,6 +78,7 @@ internal sealed class ScriptedMachine(VmSpecification specification, ScriptedPro
     public Task DestroyAsync()
     {
         hypervisor.End(process.Id, "Destroyed.");
+        if (process.DestroyFailures-- > 0) throw new IOException("Device or resource busy");
         return Task.CompletedTask;
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using VmMigration.Engine;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
@@ -46,6 +47,29 @@ public sealed class QemuHypervisorTests
         Assert.Equal(MigrationErrorReason.HypervisorFailed, noMachine.Reason);
         Assert.Contains("unsupported machine type", noMachine.Message, StringComparison.Ordinal);
         AssertNoFiles(specification.Id);
+    }
+
+    [Fact]
+    public async Task A_destroy_that_failed_is_finished_by_the_next()
+    {
+        await using QemuTestHost host = await QemuTestHost.CreateAsync();
+        IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.StartAsync(Small("held"), Token));
+        string directory = Path.GetDirectoryName(vm.Instance.QmpSocketPath)!;
+        string held = Directory.CreateDirectory(Path.Combine(directory, "held")).FullName;
+        await RunAsync("mount", "-t", "tmpfs", "tmpfs", held);
+        try
+        {
+            await Assert.ThrowsAsync<IOException>(vm.DestroyAsync);
+            await Assert.ThrowsAsync<IOException>(vm.DestroyAsync);
+        }
+        finally
+        {
+            await RunAsync("umount", held);
+        }
+
+        await vm.DestroyAsync();
+        Assert.False(Directory.Exists(directory));
+        Assert.False(File.Exists(vm.Instance.RamFilePath));
     }
 
     [Fact]
@@ -246,6 +270,13 @@ public sealed class QemuHypervisorTests
 
     // Firmware only: it finds nothing to boot from and waits.
     internal static VmSpecification Small(string name) => new() { Name = name, MemoryBytes = 64 << 20, Qemu = new QemuGuest() };
+
+    private static async Task RunAsync(string command, params string[] arguments)
+    {
+        using Process process = Process.Start(command, arguments);
+        await process.WaitForExitAsync(Token);
+        Assert.Equal(0, process.ExitCode);
+    }
 
     private static UnixFileMode Mode(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
 
