@@ -63,8 +63,16 @@ internal sealed class QemuStateMover
     {
         if (status.IsSaved)
         {
-            await ResumeAsync(cancellationToken).ConfigureAwait(false);
-            await PauseAsync(CancellationToken.None).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                // Once begun it is not cancelled: the guest, which is meant to be paused, would run on.
+                await ResumeAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+            finally
+            {
+                await PauseAsync(CancellationToken.None).ConfigureAwait(false);
+            }
         }
 
         if (preparedFor == contents) return;
