@@ -3,18 +3,21 @@ using System.Net.Sockets;
 
 namespace VmMigration.Engine.Protocol;
 
-/// <summary>Opens the connections of a migration from its source.</summary>
+/// <summary>
+/// Opens the connections of a migration from its source. A destination that has not answered the hello within <see cref="answerLimit"/>
+/// counts as not reached: <see cref="MigrationErrorReason.ConnectionLost"/>.
+/// </summary>
 internal static class MigrationDialer
 {
-    private static readonly TimeSpan connectLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(10);
 
     public static async Task<ControlConnection> ConnectControlAsync(IncomingOffer offer, CancellationToken cancellationToken)
     {
-        var connection = new ControlConnection(
-            await ConnectAsync(offer, ConnectionRole.Control, 0, cancellationToken).ConfigureAwait(false));
+        (ControlConnection connection, ControlFrame answer) =
+            await AskAsync(offer, ConnectionRole.Control, cancellationToken).ConfigureAwait(false);
         try
         {
-            (await connection.ReceiveAsync(cancellationToken).ConfigureAwait(false)).Expect(FrameType.Welcome);
+            answer.Expect(FrameType.Welcome);
             return connection;
         }
         catch
@@ -27,23 +30,22 @@ internal static class MigrationDialer
     /// <summary>Opens a connection for pages, whose socket stays in blocking mode. Blocks the calling thread.</summary>
     public static DataConnection ConnectData(IncomingOffer offer, int channel, CancellationToken cancellationToken)
     {
-        Socket socket = Connect(offer, ConnectionRole.Data, channel, cancellationToken);
-        var connection = new DataConnection(socket);
-        using CancellationTokenRegistration cancelling = cancellationToken.Register(connection.Dispose);
+        using CancellationTokenSource deadline = StartDeadline(cancellationToken);
+        DataConnection? connection = null;
         try
         {
-            byte[] head = new byte[FrameHeader.SizeBytes];
-            connection.Receive(head);
-            FrameHeader header = FrameHeader.Read(head, FrameHeader.MaxControlPayloadBytes);
-            byte[] payload = new byte[header.PayloadBytes];
-            connection.Receive(payload);
-            new ControlFrame(header.Type, payload).Expect(FrameType.Welcome);
+            connection = new DataConnection(Connect(offer, ConnectionRole.Data, channel, deadline.Token));
+            using (deadline.Token.Register(connection.Dispose)) ReceiveWelcome(connection);
+
+            // It may have been closed after its last byte.
+            deadline.Token.ThrowIfCancellationRequested();
             return connection;
         }
-        catch
+        catch (Exception error)
         {
-            connection.Dispose();
+            connection?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
+            if (deadline.IsCancellationRequested) throw NoAnswer(offer, error);
             throw;
         }
     }
@@ -51,23 +53,49 @@ internal static class MigrationDialer
     /// <summary>Asks the destination how the migration ended.</summary>
     public static async Task<MigrationOutcome> AskOutcomeAsync(IncomingOffer offer, CancellationToken cancellationToken)
     {
-        Socket socket = await ConnectAsync(offer, ConnectionRole.Outcome, 0, cancellationToken).ConfigureAwait(false);
-        await using var connection = new ControlConnection(socket);
-        ControlFrame frame = await connection.ReceiveAsync(cancellationToken).ConfigureAwait(false);
-        return frame.Expect(FrameType.Outcome).Read(ControlMessages.Default.OutcomeMessage).Outcome;
+        (ControlConnection connection, ControlFrame answer) =
+            await AskAsync(offer, ConnectionRole.Outcome, cancellationToken).ConfigureAwait(false);
+        await using (connection.ConfigureAwait(false))
+        {
+            return answer.Expect(FrameType.Outcome).Read(ControlMessages.Default.OutcomeMessage).Outcome;
+        }
     }
 
-    private static Task<Socket> ConnectAsync(
-        IncomingOffer offer, ConnectionRole role, int channel, CancellationToken cancellationToken) =>
-        Task.Run(() => Connect(offer, role, channel, cancellationToken), cancellationToken);
-
-    private static Socket Connect(IncomingOffer offer, ConnectionRole role, int channel, CancellationToken cancellationToken)
+    /// <summary>Connects, sends the hello and receives the frame that answers it.</summary>
+    private static async Task<(ControlConnection Connection, ControlFrame Answer)> AskAsync(
+        IncomingOffer offer, ConnectionRole role, CancellationToken cancellationToken)
     {
-        var endpoint = new IPEndPoint(IPAddress.Parse(offer.Address), offer.Port);
+        using CancellationTokenSource deadline = StartDeadline(cancellationToken);
+        ControlConnection? connection = null;
+        try
+        {
+            connection = new(await Task.Run(() => Connect(offer, role, 0, deadline.Token), deadline.Token).ConfigureAwait(false));
+            return (connection, await connection.ReceiveAsync(deadline.Token).ConfigureAwait(false));
+        }
+        catch (Exception error)
+        {
+            if (connection is not null) await connection.DisposeAsync().ConfigureAwait(false);
+            if (error is OperationCanceledException && !cancellationToken.IsCancellationRequested) throw NoAnswer(offer, error);
+            throw;
+        }
+    }
+
+    private static void ReceiveWelcome(DataConnection connection)
+    {
+        byte[] head = new byte[FrameHeader.SizeBytes];
+        connection.Receive(head);
+        FrameHeader header = FrameHeader.Read(head, FrameHeader.MaxControlPayloadBytes);
+        byte[] payload = new byte[header.PayloadBytes];
+        connection.Receive(payload);
+        new ControlFrame(header.Type, payload).Expect(FrameType.Welcome);
+    }
+
+    /// <exception cref="OperationCanceledException">Where the deadline passed first.</exception>
+    private static Socket Connect(IncomingOffer offer, ConnectionRole role, int channel, CancellationToken deadline)
+    {
+        IPEndPoint endpoint = EndpointOf(offer);
         var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(connectLimit);
-        using CancellationTokenRegistration closing = deadline.Token.Register(socket.Dispose);
+        using CancellationTokenRegistration closing = deadline.Register(socket.Dispose);
         try
         {
             ConnectionSocket.Configure(socket);
@@ -79,11 +107,25 @@ internal static class MigrationDialer
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
             socket.Dispose();
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new MigrationException(
-                MigrationErrorReason.ConnectionLost,
-                $"Host '{offer.DestinationHostName}' cannot be reached on {endpoint}: {error.Message}",
-                "Check that the host runs and that no firewall stands between the two hosts.", error);
+            deadline.ThrowIfCancellationRequested();
+            throw Unreached(offer, error.Message, error);
         }
     }
+
+    private static CancellationTokenSource StartDeadline(CancellationToken cancellationToken)
+    {
+        var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(answerLimit);
+        return deadline;
+    }
+
+    private static IPEndPoint EndpointOf(IncomingOffer offer) => new(IPAddress.Parse(offer.Address), offer.Port);
+
+    private static MigrationException NoAnswer(IncomingOffer offer, Exception cause) =>
+        Unreached(offer, $"it gave no answer in {answerLimit.TotalSeconds:0} s.", cause);
+
+    private static MigrationException Unreached(IncomingOffer offer, string why, Exception cause) => new(
+        MigrationErrorReason.ConnectionLost,
+        $"Host '{offer.DestinationHostName}' cannot be reached on {EndpointOf(offer)}: {why}",
+        "Check that the host runs and that no firewall stands between the two hosts.", cause);
 }

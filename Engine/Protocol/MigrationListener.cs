@@ -9,17 +9,19 @@ namespace VmMigration.Engine.Protocol;
 
 /// <summary>
 /// Accepts the connections of migrations that arrive on a host. A connection that does not present a known migration's ticket within
-/// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most 72 bytes and a thread for that time.
+/// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most 72 bytes and a thread for that time; sooner where
+/// others wait for its place (<see cref="HandshakeQueue"/>).
 /// </summary>
 internal sealed class MigrationListener : IAsyncDisposable
 {
-    private const int MaxHandshakes = 32;
+    private const int MaxHandshakes = 64;
 
     private static readonly TimeSpan handshakeLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan handshakeGrace = TimeSpan.FromMilliseconds(500);
 
     private readonly ConcurrentDictionary<Guid, IIncomingMigration> migrations = new();
     private readonly ConcurrentDictionary<Socket, byte> open = new();
-    private readonly SemaphoreSlim handshakes = new(MaxHandshakes, MaxHandshakes);
+    private readonly HandshakeQueue handshakes = new(MaxHandshakes, handshakeGrace);
     private readonly CancellationTokenSource closing = new();
     private readonly Socket listening;
     private readonly Func<Guid, byte[], MigrationOutcome?> findOutcome;
@@ -71,9 +73,7 @@ internal sealed class MigrationListener : IAsyncDisposable
         await accepting.ConfigureAwait(false);
         foreach (Socket socket in open.Keys) socket.Dispose();
 
-        // Each handshake thread gives its permit back when its connection has ended.
-        for (int i = 0; i < MaxHandshakes; i++) await handshakes.WaitAsync().ConfigureAwait(false);
-        handshakes.Dispose();
+        await handshakes.DisposeAsync().ConfigureAwait(false);
         closing.Dispose();
     }
 
@@ -99,16 +99,17 @@ internal sealed class MigrationListener : IAsyncDisposable
             }
 
             open[socket] = 0;
-            await handshakes.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            HandshakeQueue.Handshake handshake = await handshakes.EnterAsync(socket).ConfigureAwait(false);
 
             // A thread of its own: the socket stays in blocking mode, which the page path needs, and a slow peer holds up nobody.
-            new Thread(() => Serve(socket)) { IsBackground = true, Name = "migration connection" }.Start();
+            new Thread(() => Serve(handshake)) { IsBackground = true, Name = "migration connection" }.Start();
         }
     }
 
-    private void Serve(Socket socket)
+    private void Serve(HandshakeQueue.Handshake handshake)
     {
-        bool permitHeld = true;
+        Socket socket = handshake.Socket;
+        bool waiting = true;
         EndPoint? peer = null;
         bool handedOver = false;
         try
@@ -116,8 +117,8 @@ internal sealed class MigrationListener : IAsyncDisposable
             peer = socket.RemoteEndPoint;
             ConnectionSocket.Configure(socket);
             (Hello hello, IIncomingMigration? migration) = Authenticate(socket);
-            handshakes.Release();
-            permitHeld = false;
+            handshakes.Leave(handshake);
+            waiting = false;
             handedOver = migration is not null && HandOver(socket, hello, migration);
         }
         catch (MigrationException error)
@@ -125,13 +126,22 @@ internal sealed class MigrationListener : IAsyncDisposable
             log.Warning("Refused a connection from {Peer}: {Reason}: {Message}", peer, error.Reason, error.Message);
             TrySendRefusal(socket, error);
         }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException && handshake.Displaced)
+        {
+            log.Warning("Closed the connection from {Peer}: it showed no ticket while others waited", peer);
+        }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
             log.Warning("A connection from {Peer} broke: {Message}", peer, error.Message);
         }
+        catch (Exception error)
+        {
+            // On a bare thread it would end the process, and every VM's migration with it.
+            log.Error(error, "The connection from {Peer} ended by a fault of the engine", peer);
+        }
         finally
         {
-            if (permitHeld) handshakes.Release();
+            if (waiting) handshakes.Leave(handshake);
             open.TryRemove(socket, out _);
             if (!handedOver) socket.Dispose();
         }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -105,6 +106,56 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         await AssertRefusedAsync(NewHello().ToBytes(), nameof(MigrationErrorReason.TicketRefused));
     }
 
+    [Fact]
+    public async Task A_migration_starts_promptly_while_hundreds_of_idle_connections_wait_before_it()
+    {
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        DestinationMigration migration = await NewIncomingAsync(cancellation);
+        Task<MigrationOutcome> arriving = migration.RunAsync(cancellation);
+        List<Socket> idle = [];
+        try
+        {
+            for (int i = 0; i < 200; i++) idle.Add(await ConnectAsync(cancellation));
+            long start = Stopwatch.GetTimestamp();
+            await using (await MigrationDialer.ConnectControlAsync(OfferFor(migration), cancellation))
+            {
+                // They give way 64 at a time, half a second after each 64 came in.
+                Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(4));
+            }
+        }
+        finally
+        {
+            foreach (Socket socket in idle) socket.Dispose();
+        }
+
+        Assert.Equal(MigrationOutcome.SourceOwns, await arriving);
+        Assert.True(lines.Count("it showed no ticket while others waited") > 0, "the closing was not logged");
+    }
+
+    [Fact]
+    public async Task A_burst_of_sources_as_large_as_several_migrations_gets_through_whole()
+    {
+        await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => AssertRefusedAsync(
+            NewHello().ToBytes(), nameof(MigrationErrorReason.TicketRefused))));
+        Assert.Equal(0, lines.Count("it showed no ticket while others waited"));
+    }
+
+    [Fact]
+    public async Task A_fault_of_the_engine_ends_that_connection_and_not_the_process()
+    {
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        var faulty = new FaultyMigration();
+        listener.Register(faulty);
+        var offer = new IncomingOffer(
+            faulty.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
+
+        var lost = await Assert.ThrowsAsync<MigrationException>(() => MigrationDialer.ConnectControlAsync(offer, cancellation));
+
+        Assert.Equal(MigrationErrorReason.ConnectionLost, lost.Reason);
+        Assert.Equal(1, lines.Count("a fault of the engine"));
+        await AssertRefusedAsync(NewHello().ToBytes(), nameof(MigrationErrorReason.TicketRefused));
+    }
+
     private static byte[] NextGarbage(Random random, int round)
     {
         byte[] bytes = new byte[random.Next(0, 64)];
@@ -178,6 +229,21 @@ public sealed class MigrationListenerTests : IAsyncDisposable
 
     private static Hello NewHello() => new(
         Hello.CurrentVersion, ConnectionRole.Control, 0, Guid.NewGuid(), RandomNumberGenerator.GetBytes(Hello.TicketBytes));
+
+    private sealed class FaultyMigration : IIncomingMigration
+    {
+        public Guid MigrationId { get; } = Guid.NewGuid();
+
+        public ReadOnlyMemory<byte> Ticket { get; } = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
+
+        public MigrationOutcome Outcome => MigrationOutcome.Pending;
+
+        public bool TryClaim(ConnectionRole role, int channel) => throw new InvalidOperationException("A fault for the test.");
+
+        public void AttachControl(ControlConnection connection) => throw new NotSupportedException();
+
+        public void ReceivePages(DataConnection connection, int channel) => throw new NotSupportedException();
+    }
 
     private sealed class LogLines : ILogEventSink
     {
