@@ -3,9 +3,28 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>Writes the files of a control group, where each write(2) is one command and its error number the answer.</summary>
+/// <summary>
+/// Reads and writes the files of a control group, where each write(2) is one command and its error number the answer. All failures are
+/// <see cref="MigrationException"/>s.
+/// </summary>
 internal static class ControlGroupFile
 {
+    /// <summary>Reads the lines of a file.</summary>
+    public static string[] ReadLines(string path)
+    {
+        try
+        {
+            return File.ReadAllLines(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Failure(path, "read", exception);
+        }
+    }
+
+    /// <summary>Whether a file that lists words, such as controllers, names this one.</summary>
+    public static bool Lists(string path, string word) => ReadLines(path).Any(line => line.Split(' ').Contains(word));
+
     /// <summary>Writes a value.</summary>
     public static void Write(string path, string value)
     {
@@ -32,14 +51,19 @@ internal static class ControlGroupFile
         const int attempts = 200;
         for (int attempt = 1; Directory.Exists(directory); attempt++)
         {
-            foreach (string line in File.ReadLines(Path.Join(directory, membersFile)))
-            {
-                TryAddMember(Path.Join(destination, membersFile), int.Parse(line, System.Globalization.CultureInfo.InvariantCulture));
-            }
-
             try
             {
+                foreach (string line in File.ReadAllLines(Path.Join(directory, membersFile)))
+                {
+                    TryAddMember(Path.Join(destination, membersFile), int.Parse(line, System.Globalization.CultureInfo.InvariantCulture));
+                }
+
                 Directory.Delete(directory);
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                // Somebody else removed it meanwhile; the loop looks whether all of it is gone.
+                if (attempt == attempts) throw Failure(directory, "removed", exception);
             }
             catch (IOException) when (attempt < attempts)
             {
@@ -52,8 +76,17 @@ internal static class ControlGroupFile
                     MigrationErrorReason.InvalidState, $"The control group {directory} cannot be removed.",
                     "Remove the directory once its processes have ended.", exception);
             }
+            catch (UnauthorizedAccessException exception)
+            {
+                throw Failure(directory, "removed", exception);
+            }
         }
     }
+
+    private static MigrationException Failure(string path, string what, Exception cause) => cause is UnauthorizedAccessException
+        ? new(MigrationErrorReason.AccessDenied, $"{path} of the control group file system may not be {what}.",
+            "Run as root, or have the group delegated to the account.", cause)
+        : new(MigrationErrorReason.SystemCallFailed, $"{path} of the control group file system cannot be {what}: {cause.Message}", null, cause);
 
     private static int TryWrite(string path, string value)
     {

@@ -13,7 +13,7 @@ internal sealed record ControlGroupHierarchy(string MountPoint, string Root, boo
     {
         const string mountInfoPath = "/proc/self/mountinfo";
         if (!File.Exists(mountInfoPath)) return null;
-        IReadOnlyList<ControlGroupHierarchy> hierarchies = Parse(File.ReadLines(mountInfoPath));
+        IReadOnlyList<ControlGroupHierarchy> hierarchies = Parse(ControlGroupFile.ReadLines(mountInfoPath));
         return hierarchies.FirstOrDefault(hierarchy => !hierarchy.IsUnified || hierarchy.OffersCpu());
     }
 
@@ -50,6 +50,11 @@ internal sealed record ControlGroupHierarchy(string MountPoint, string Root, boo
         {
             throw new MigrationException(MigrationErrorReason.VmExited, $"{cgroupFile} cannot be read: the process ended.", null, exception);
         }
+        catch (UnauthorizedAccessException exception)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.AccessDenied, $"{cgroupFile} may not be read.", "Run as root, or as the account of the process.", exception);
+        }
 
         return DirectoryFrom(lines);
     }
@@ -75,6 +80,6 @@ internal sealed record ControlGroupHierarchy(string MountPoint, string Root, boo
     private bool OffersCpu()
     {
         string controllers = Path.Join(MountPoint, "cgroup.controllers");
-        return File.Exists(controllers) && File.ReadAllText(controllers).Split([' ', '\n']).Contains("cpu");
+        return File.Exists(controllers) && ControlGroupFile.Lists(controllers, "cpu");
     }
 }

@@ -82,6 +82,14 @@ internal sealed class CpuControlGroupV1 : CpuControlGroup
     private static string[] ThreadDirectories(int processId)
     {
         string path = string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/task");
-        return Directory.Exists(path) ? Directory.GetDirectories(path) : [];
+        try
+        {
+            return Directory.GetDirectories(path);
+        }
+        catch (IOException)
+        {
+            // ENOENT or ESRCH: the process ended, and its threads left their groups with it.
+            return [];
+        }
     }
 }

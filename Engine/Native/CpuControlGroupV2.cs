@@ -23,7 +23,7 @@ internal sealed class CpuControlGroupV2 : CpuControlGroup
     {
         string control = Path.Join(Path.GetDirectoryName(directory), SubtreeControl);
         // Left switched on: another group made meanwhile may rely on it, and without a cap it costs nothing.
-        if (!File.ReadAllText(control).Split([' ', '\n']).Contains("cpu")) ControlGroupFile.Write(control, "+cpu");
+        if (!ControlGroupFile.Lists(control, "cpu")) ControlGroupFile.Write(control, "+cpu");
         ControlGroupDirectory.Make(directory);
         var group = new CpuControlGroupV2(directory, home, cpuCount);
         try

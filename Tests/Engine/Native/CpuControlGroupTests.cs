@@ -89,6 +89,42 @@ public class CpuControlGroupTests
         Assert.InRange(await MeasureShareAsync(busy, TimeSpan.FromSeconds(1)), 0.1, 1.1);
     }
 
+    [Fact]
+    public void A_group_that_somebody_else_removed_fails_as_a_migration_failure_and_is_let_go()
+    {
+        using ForeignProcess busy = StartBusy();
+        ControlGroupHierarchy hierarchy = ControlGroupHierarchy.FindCpu()!;
+        string members = hierarchy.IsUnified ? "cgroup.procs" : "tasks";
+        string home = hierarchy.DirectoryOf($"/proc/{busy.Id}/cgroup");
+        CpuControlGroup group = CpuControlGroup.Create(busy.Id, [busy.Id]);
+        ControlGroupFile.RemoveGroup(hierarchy.DirectoryOf($"/proc/{busy.Id}/cgroup"), members, home);
+
+        Assert.ThrowsAny<MigrationException>(() => group.SetShare(0.5));
+        group.Dispose();
+    }
+
+    [Fact]
+    public void Files_of_the_control_group_file_system_that_cannot_be_read_are_migration_failures()
+    {
+        string missing = Path.Combine(Path.GetTempPath(), $"vmmigration-{Guid.NewGuid():N}");
+        Assert.ThrowsAny<MigrationException>(() => ControlGroupFile.ReadLines(Path.Combine(missing, "cgroup.procs")));
+
+        // No control group, and thus without a list of members; then one that is not empty.
+        Directory.CreateDirectory(missing);
+        try
+        {
+            Assert.ThrowsAny<MigrationException>(() => ControlGroupFile.RemoveGroup(missing, "tasks", Path.GetTempPath()));
+            File.WriteAllText(Path.Combine(missing, "tasks"), "");
+            Assert.ThrowsAny<MigrationException>(() => ControlGroupFile.RemoveGroup(missing, "tasks", Path.GetTempPath()));
+        }
+        finally
+        {
+            Directory.Delete(missing, recursive: true);
+        }
+
+        ControlGroupFile.RemoveGroup(missing, "tasks", Path.GetTempPath());
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(-0.5)]
