@@ -30,6 +30,9 @@ internal sealed class BandwidthLimit : IDisposable
             QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
             AutoReplenishment = true,
         });
+
+        // The bucket starts full, and it must hold a whole frame: without this a limit below a frame a second would let the first go at once.
+        using RateLimitLease drained = limiter.AttemptAcquire(maxPermits);
     }
 
     /// <summary>Blocks until this many bytes may be sent.</summary>
