@@ -63,7 +63,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
         }
 
         await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
-        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None).ConfigureAwait(false);
+        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None)
+            .ConfigureAwait(false);
     }
 
     /// <summary>Removes the VM, which never ran here, and says so in the journal.</summary>

@@ -17,7 +17,7 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     private const int MaxChannels = 16;
 
-    // Shorter than the source waits before it asks and gives up: a grant that was held up in the network comes to a migration that has ended.
+    // Shorter than the source waits before it asks and gives up: a grant held up in the network comes to a migration that has ended.
     private static readonly TimeSpan grantLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
@@ -65,8 +65,8 @@ internal sealed class DestinationMigration : IIncomingMigration
     public Task BeginAsync(CancellationToken cancellationToken) => commit.RecordAsync(MigrationJournalState.Started, cancellationToken);
 
     /// <summary>
-    /// Runs to the end, whichever way, settles the VM's place and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this host's, running or
-    /// paused as it was at the source. <see cref="MigrationOutcome.SourceOwns"/>: the incoming VM has been destroyed.
+    /// Runs to the end, whichever way, settles the VM's place and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this
+    /// host's, running or paused as it was at the source. <see cref="MigrationOutcome.SourceOwns"/>: the incoming VM has been destroyed.
     /// </summary>
     public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw)
     {

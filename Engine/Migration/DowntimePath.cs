@@ -20,15 +20,17 @@ internal static class DowntimePath
 
     private static void Prepare()
     {
+        Type[] types = typeof(DowntimePath).Assembly.GetTypes();
         string?[] namespaces =
         [
             typeof(DowntimePath).Namespace, typeof(FrameHeader).Namespace, typeof(GuestMemory).Namespace, typeof(HostJournal).Namespace,
-            .. typeof(IVirtualMachine).Assembly.GetTypes().Where(type => type.IsAssignableTo(typeof(IVirtualMachine))).Select(type => type.Namespace),
+            .. types.Where(type => type.IsAssignableTo(typeof(IVirtualMachine))).Select(type => type.Namespace),
         ];
-        foreach (Type type in typeof(DowntimePath).Assembly.GetTypes())
+        foreach (Type type in types)
         {
             if (type.ContainsGenericParameters || !namespaces.Contains(type.Namespace)) continue;
-            const BindingFlags own = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+            const BindingFlags own = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static
+                | BindingFlags.DeclaredOnly;
             foreach (MethodBase method in type.GetMembers(own).OfType<MethodBase>())
             {
                 if (!method.IsAbstract && !method.ContainsGenericParameters) RuntimeHelpers.PrepareMethod(method.MethodHandle);

@@ -37,7 +37,11 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
             Failure = error;
 
             // An abort is the destination's word that the VM never ran there and is gone, except where it says that it does not know.
-            if (link.Aborted is { } abort) return abort.Reason == MigrationErrorReason.Undecided ? MigrationOutcome.Invalid : MigrationOutcome.SourceOwns;
+            if (link.Aborted is { } abort)
+            {
+                return abort.Reason == MigrationErrorReason.Undecided ? MigrationOutcome.Invalid : MigrationOutcome.SourceOwns;
+            }
+
             log.Warning(error, "The destination did not confirm that it resumed the VM; asking for the outcome");
             return await AskOutcomeAsync().ConfigureAwait(false);
         }

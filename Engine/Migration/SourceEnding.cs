@@ -43,7 +43,11 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         await RecordAsync(MigrationJournalState.RolledBack).ConfigureAwait(false);
         bool resumed = !resume || vm.Exited.IsCompleted
             || await steps.TryAsync("resume the VM", () => vm.ResumeAsync(CancellationToken.None)).ConfigureAwait(false);
-        if (!vm.Exited.IsCompleted) await steps.TryAsync("take the brake off", () => vm.SetVcpuShareAsync(1, CancellationToken.None)).ConfigureAwait(false);
+        if (!vm.Exited.IsCompleted)
+        {
+            await steps.TryAsync("take the brake off", () => vm.SetVcpuShareAsync(1, CancellationToken.None)).ConfigureAwait(false);
+        }
+
         liftTrace();
 
         MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
@@ -54,7 +58,9 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         {
             ErrorReason = reason.Reason,
             ErrorMessage = reason.Message,
-            RecommendedAction = resumed ? reason.RecommendedAction : "The VM is whole but did not resume; the host's log says why. Resume it by hand.",
+            RecommendedAction = resumed
+                ? reason.RecommendedAction
+                : "The VM is whole but did not resume; the host's log says why. Resume it by hand.",
         });
     }
 

@@ -16,7 +16,7 @@ namespace VmMigration.Engine.Migration;
 /// <param name="verifyMemory">Whether memory is compared.</param>
 /// <param name="recordGranted">
 /// Records that the VM may have been given away. It is run while the destination loads, not after: a record that comes too early only means
-/// that a source which crashes just then has to ask the destination, which answers that it never got the grant.
+/// that a source which crashes just then cannot tell by itself who owns the VM, and keeps it paused.
 /// </param>
 internal sealed class Switchover(
     IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory, Func<Task> recordGranted)
