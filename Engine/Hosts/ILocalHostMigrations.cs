@@ -31,6 +31,9 @@ internal interface ILocalHostMigrations : IAsyncDisposable
     /// <inheritdoc cref="IMigrationHost.WatchMigrationAsync"/>
     IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="IMigrationHost.ResumeMigrationAsync"/>
+    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+
     /// <inheritdoc cref="IMigrationHost.CancelMigrationAsync"/>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 }

@@ -1,3 +1,4 @@
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
 
@@ -42,6 +43,21 @@ public interface IMigrationHost : IAsyncDisposable
     /// <summary>Removes the definition of a stopped VM.</summary>
     Task RemoveVmAsync(Guid vmId, CancellationToken cancellationToken);
 
+    /// <summary>Looks for poisoned pages of a VM that has memory, and lists all that are known.</summary>
+    Task<IReadOnlyList<PoisonedPage>> ListPoisonedPagesAsync(Guid vmId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Poisons pages of a VM that has memory, to try what happens; a running VM is paused for it. Lists the pages that are new.
+    /// </summary>
+    /// <param name="vmId">The VM.</param>
+    /// <param name="guestPhysicalAddresses">Addresses in RAM as the guest sees them; each means the page of 4096 bytes it lies in.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    Task<IReadOnlyList<PoisonedPage>> AddPoisonedPagesAsync(
+        Guid vmId, IReadOnlyList<long> guestPhysicalAddresses, CancellationToken cancellationToken);
+
+    /// <summary>Reads how much of a VM's memory is mapped by large pages; null where nobody can say.</summary>
+    Task<LargePageCoverage?> ReadLargePagesAsync(Guid vmId, CancellationToken cancellationToken);
+
     /// <summary>As a destination: reports what would keep the VM from arriving here. Changes nothing.</summary>
     Task<IReadOnlyList<PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken);
 
@@ -65,6 +81,11 @@ public interface IMigrationHost : IAsyncDisposable
     /// status that has ended.
     /// </summary>
     IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// As a source: goes on with a migration in <see cref="MigrationState.PostcopyPaused"/>; the call ends once pages flow again.
+    /// </summary>
+    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 
     /// <summary>As a source: cancels a migration before its commit and waits until it has ended, whichever way.</summary>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);

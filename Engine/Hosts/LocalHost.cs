@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
 
@@ -81,6 +82,19 @@ public sealed class LocalHost : IMigrationHost
     public Task RemoveVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.RemoveAsync(vmId, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<PoisonedPage>> ListPoisonedPagesAsync(Guid vmId, CancellationToken cancellationToken) =>
+        parts.Memory.ListPoisonedPagesAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PoisonedPage>> AddPoisonedPagesAsync(
+        Guid vmId, IReadOnlyList<long> guestPhysicalAddresses, CancellationToken cancellationToken) =>
+        parts.Memory.AddPoisonedPagesAsync(vmId, guestPhysicalAddresses, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<LargePageCoverage?> ReadLargePagesAsync(Guid vmId, CancellationToken cancellationToken) =>
+        parts.Memory.ReadLargePagesAsync(vmId, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
         parts.IncomingCheck.RunAsync(request, cancellationToken);
 
@@ -107,6 +121,10 @@ public sealed class LocalHost : IMigrationHost
     /// <inheritdoc/>
     public IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
         parts.Migrations.WatchMigrationAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.ResumeMigrationAsync(migrationId, cancellationToken);
 
     /// <inheritdoc/>
     public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>

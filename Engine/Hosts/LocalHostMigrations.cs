@@ -120,6 +120,9 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         await foreach (MigrationStatus status in running.Migration.WatchAsync(cancellationToken).ConfigureAwait(false)) yield return status;
     }
 
+    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        throw new MigrationException(MigrationErrorReason.InvalidState, $"Migration {migrationId} is not paused.");
+
     public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
         if (FindRunning(migrationId) is not { } running) return FindEnded(migrationId);

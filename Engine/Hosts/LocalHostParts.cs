@@ -22,6 +22,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Hypervisors = hypervisors;
         Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
         Transfers = new(registry, Hypervisors, journal, Logger);
+        Memory = new(registry);
         IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
     }
 
@@ -38,6 +39,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
     public LocalHostVms Vms { get; }
 
     public LocalHostTransfers Transfers { get; }
+
+    /// <summary>The memory of the VMs.</summary>
+    public LocalHostMemory Memory { get; }
 
     public IncomingCheck IncomingCheck { get; }
 

@@ -39,8 +39,34 @@ public interface IVirtualMachine : IAsyncDisposable
     Task ResumeAsync(CancellationToken cancellationToken);
 
     /// <summary>Arms a write trace over all RAM; it is armed when the task ends.</summary>
-    /// <exception cref="MigrationException">Where <see cref="VmCapabilities.EngineMigrationRefused"/> names a reason.</exception>
-    Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken);
+    /// <param name="granularityBytes">
+    /// The unit to report in, a power of two from 4096 to <see cref="WriteTrace.MaxGranularityBytes"/>, or <see cref="WriteTrace.AutoGranularity"/>.
+    /// Where it cannot be had, <see cref="WriteTrace.Fallback"/> says what is used instead.
+    /// </param>
+    /// <param name="cancellationToken">Cancels the arming.</param>
+    /// <exception cref="MigrationException">
+    /// Where <see cref="VmCapabilities.EngineMigrationRefused"/> names a reason; <see cref="MigrationErrorReason.InvalidArgument"/>.
+    /// </exception>
+    Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken);
+
+    /// <summary>Reads how much of the VM's memory is mapped by large pages; null where nobody can say.</summary>
+    LargePageCoverage? ReadLargePageCoverage();
+
+    /// <summary>Looks for poisoned pages anew, and lists all that are known; the new ones are added to <see cref="GuestMemory.Poisoned"/>.</summary>
+    Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes a guest that touches one of these pages fail as after a memory error, and adds them to <see cref="GuestMemory.Poisoned"/>. The VM
+    /// is paused or incoming; a page that is poisoned already stays as it is.
+    /// </summary>
+    /// <exception cref="MigrationException">Where <see cref="VmCapabilities.PoisonRefused"/> names a reason.</exception>
+    Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Takes these pages of an incoming VM away, whatever was received for them: from now on whoever touches one waits until it is placed.
+    /// </summary>
+    /// <exception cref="MigrationException">Where <see cref="VmCapabilities.PostcopyRefused"/> names a reason.</exception>
+    Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken);
 
     /// <summary>Starts page-table population of an incoming VM; null where the VM needs none or cannot have it.</summary>
     Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken);

@@ -73,7 +73,7 @@ public sealed class AsyncWriteTrace : WriteTrace
     public override int GranularityBytes { get; }
 
     /// <inheritdoc/>
-    public override WriteTraceStatistics Statistics => new(installs, installTime);
+    public override WriteTraceStatistics Statistics => new() { Installs = installs, InstallTime = installTime };
 
     private ulong End => address + (ulong)sizeBytes;
 

@@ -29,6 +29,9 @@ public abstract class GuestMemory : IDisposable
     /// <summary>Size of the RAM block in bytes.</summary>
     public long SizeBytes { get; }
 
+    /// <summary>The pages that are known to be poisoned; <see cref="TryRead"/> reads none of them.</summary>
+    public PoisonedPages Poisoned { get; } = new();
+
     /// <summary>Number of pages of <see cref="PageSizeBytes"/>.</summary>
     public long PageCount => SizeBytes >> PageShift;
 

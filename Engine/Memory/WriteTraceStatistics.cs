@@ -1,6 +1,23 @@
 namespace VmMigration.Engine.Memory;
 
-/// <summary>What a write trace cost.</summary>
-/// <param name="Installs">How often traces were armed, first time included.</param>
-/// <param name="InstallTime">Time spent in arming.</param>
-public sealed record WriteTraceStatistics(long Installs, TimeSpan InstallTime);
+/// <summary>What a write trace cost so far.</summary>
+public sealed record WriteTraceStatistics
+{
+    /// <summary>How often traces were armed, first time included.</summary>
+    public long Installs { get; init; }
+
+    /// <summary>Time engine threads spent in arming.</summary>
+    public TimeSpan InstallTime { get; init; }
+
+    /// <summary>First writes to armed memory: each interrupted a vCPU once.</summary>
+    public long Faults { get; init; }
+
+    /// <summary>
+    /// Time vCPUs waited for their faults, delays included. Measured where the engine handles the fault; where the kernel does, the number of
+    /// faults times what one costs on this machine.
+    /// </summary>
+    public TimeSpan GuestStallTime { get; init; }
+
+    /// <summary>The longest delay faults were held back by, to slow the guest down; zero where they never were.</summary>
+    public TimeSpan MaxFaultDelay { get; init; }
+}

@@ -1,3 +1,6 @@
+using System.Numerics;
+using VmMigration.Engine.Memory;
+
 namespace VmMigration.Engine.Migration;
 
 /// <summary>How a migration is to be done. Serializable.</summary>
@@ -24,6 +27,17 @@ public sealed record MigrationOptions
     /// <summary>Fill the destination's page tables before the VM resumes.</summary>
     public bool PopulatePageTables { get; init; } = true;
 
+    /// <summary>
+    /// Unit in which writes are traced, in bytes: a power of two from 4096 to 1 GiB; 0 lets the engine measure which costs the guest least.
+    /// </summary>
+    public int WriteTraceGranularityBytes { get; init; } = WriteTrace.AutoGranularity;
+
+    /// <summary>Give the destination's VM large pages where the source's has them.</summary>
+    public bool PreserveLargePages { get; init; } = true;
+
+    /// <summary>Whether the VM may resume before all of its memory is there.</summary>
+    public PostcopyPolicy Postcopy { get; init; } = PostcopyPolicy.Never;
+
     /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
     public bool ForceHypervisorMigration { get; init; }
 
@@ -36,6 +50,10 @@ public sealed record MigrationOptions
         Require(Channels is >= 0 and <= 16, nameof(Channels), "0 to 16");
         Require(DowntimeLimit > TimeSpan.Zero, nameof(DowntimeLimit), "positive");
         Require(MaxPasses >= 1, nameof(MaxPasses), "at least 1");
+        Require(WriteTraceGranularityBytes == 0
+            || (WriteTraceGranularityBytes >= GuestMemory.PageSizeBytes && BitOperations.IsPow2(WriteTraceGranularityBytes)),
+            nameof(WriteTraceGranularityBytes), $"0 or a power of two from {GuestMemory.PageSizeBytes} to {WriteTrace.MaxGranularityBytes}");
+        Require(Postcopy != PostcopyPolicy.Invalid && Enum.IsDefined(Postcopy), nameof(Postcopy), "one of the known policies");
         Require(MinVcpuShare is > 0 and <= 1, nameof(MinVcpuShare), "above 0 and at most 1");
     }
 

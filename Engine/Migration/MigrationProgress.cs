@@ -1,3 +1,5 @@
+using VmMigration.Engine.Memory;
+
 namespace VmMigration.Engine.Migration;
 
 /// <summary>How far a migration has come.</summary>
@@ -9,4 +11,11 @@ namespace VmMigration.Engine.Migration;
 /// <param name="DirtyBytesPerSecond">How fast the guest wrote during the last pass; 0 before it is known.</param>
 /// <param name="VcpuShare">Share of its time the guest is held to.</param>
 public sealed record MigrationProgress(
-    int Pass, long PagesDone, long PagesInPass, long BytesSent, double BytesPerSecond, double DirtyBytesPerSecond, double VcpuShare);
+    int Pass, long PagesDone, long PagesInPass, long BytesSent, double BytesPerSecond, double DirtyBytesPerSecond, double VcpuShare)
+{
+    /// <summary>The write trace; null before it is armed, and where the hypervisor traces by itself.</summary>
+    public WriteTraceReport? WriteTrace { get; init; }
+
+    /// <summary>Pages that are missing at the destination, where the VM runs already; 0 otherwise.</summary>
+    public long PagesMissing { get; init; }
+}

@@ -47,6 +47,36 @@ public sealed record MigrationResult
     /// <summary>Time spent in arming.</summary>
     public TimeSpan TraceInstallTime { get; init; }
 
+    /// <summary>Unit in which writes were traced, in bytes; the smallest one where it differed over memory; 0 where the engine traced none.</summary>
+    public int WriteTraceGranularityBytes { get; init; }
+
+    /// <summary>First writes to traced memory: each interrupted a vCPU once.</summary>
+    public long TraceFaults { get; init; }
+
+    /// <summary>Time vCPUs waited for those, see <see cref="WriteTraceStatistics.GuestStallTime"/>.</summary>
+    public TimeSpan TraceStallTime { get; init; }
+
+    /// <summary>The longest delay first writes were held back by, to slow the guest down; zero where they never were.</summary>
+    public TimeSpan MaxFaultDelay { get; init; }
+
+    /// <summary>Pages that were reported as written, had not changed since they were sent, and did not travel again.</summary>
+    public long PagesUnchanged { get; init; }
+
+    /// <summary>Large pages of the VM's process at the source when the migration began; null where nobody could say.</summary>
+    public LargePageCoverage? LargePagesAtSource { get; init; }
+
+    /// <summary>Large pages of the VM's process at the source when the VM was paused: what tracing left of them.</summary>
+    public LargePageCoverage? LargePagesAtPause { get; init; }
+
+    /// <summary>Large pages of the VM's process at the destination a second after it resumed.</summary>
+    public LargePageCoverage? LargePagesAtDestination { get; init; }
+
+    /// <summary>The poisoned pages, which travelled as metadata.</summary>
+    public IReadOnlyList<PoisonedPage> PoisonedPages { get; init; } = [];
+
+    /// <summary>What came after the VM had resumed at the destination; null where nothing did.</summary>
+    public PostcopySummary? Postcopy { get; init; }
+
     /// <summary>The least share of its time the guest was held to; 1 means never slowed down.</summary>
     public double MinVcpuShare { get; init; } = 1;
 

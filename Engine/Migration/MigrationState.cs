@@ -23,4 +23,13 @@ public enum MigrationState
 
     /// <summary>The commit was sent and its outcome is unknown: both copies are kept, paused.</summary>
     Undecided = 6,
+
+    /// <summary>The VM runs at the destination and waits for what it touches of the pages that are still at the source.</summary>
+    Postcopy = 7,
+
+    /// <summary>
+    /// The link broke during <see cref="Postcopy"/>: the VM is paused at the destination, the rest of its memory is kept at the source, and the
+    /// migration goes on when it is resumed.
+    /// </summary>
+    PostcopyPaused = 8,
 }

@@ -9,4 +9,14 @@ namespace VmMigration.Engine.Migration;
 /// <param name="Duration">Time the pass took.</param>
 /// <param name="VcpuShare">Share of its time the guest kept meanwhile; 1 means not slowed down.</param>
 public sealed record PassSummary(
-    int Number, long PagesToSend, long PagesData, long PagesZero, long BytesSent, TimeSpan Duration, double VcpuShare);
+    int Number, long PagesToSend, long PagesData, long PagesZero, long BytesSent, TimeSpan Duration, double VcpuShare)
+{
+    /// <summary>Bytes reported as written while the pass ran; 0 for the last one, with the VM paused.</summary>
+    public long DirtyBytes { get; init; }
+
+    /// <summary>Pages reported as written that had not changed, see <see cref="MigrationResult.PagesUnchanged"/>.</summary>
+    public long PagesUnchanged { get; init; }
+
+    /// <summary>How long first writes were held back meanwhile.</summary>
+    public TimeSpan FaultDelay { get; init; }
+}

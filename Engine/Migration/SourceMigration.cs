@@ -129,7 +129,7 @@ internal sealed class SourceMigration
     {
         var transfer = new PageTransfer(link, vm.Memory, limit, counters);
         var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
-        trace = await vm.StartWriteTraceAsync(cancellationToken).ConfigureAwait(false);
+        trace = await vm.StartWriteTraceAsync(request.Options.WriteTraceGranularityBytes, cancellationToken).ConfigureAwait(false);
         Task downtimePath = DowntimePath.PrepareAsync();
         PageSet remaining = await precopy.RunAsync(trace, cancellationToken).ConfigureAwait(false);
         await downtimePath.ConfigureAwait(false);

@@ -42,7 +42,7 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
     public VmCapabilities Capabilities { get; } = new(
         EngineMigrationRefused: null,
         PopulationRefused: "A VM in the engine's own process has no page tables of its own to populate.",
-        ThrottleRefused: null);
+        ThrottleRefused: null, PoisonRefused: "not yet.", LargePagesRefused: "not yet.", PostcopyRefused: "not yet.");
 
     /// <inheritdoc/>
     public GuestMemory Memory => memory;
@@ -89,12 +89,12 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
     public Task ResumeAsync(CancellationToken cancellationToken) => ChangeAsync("resume", VmState.Running, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken)
+    public async Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken)
     {
         using Turn held = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
         Require("trace the writes of", VmState.Running, VmState.Paused, VmState.Incoming);
         long started = Stopwatch.GetTimestamp();
-        var trace = new SoftwareWriteTrace(memory.SizeBytes, guest.EffectiveGranularityBytes, traces);
+        var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.EffectiveGranularityBytes : granularityBytes, traces);
         if (!traces.TryArm(trace))
         {
             throw new MigrationException(
@@ -107,6 +107,20 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
         trace.ArmedSince(started);
         return trace;
     }
+
+    /// <inheritdoc/>
+    public LargePageCoverage? ReadLargePageCoverage() => null;
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(Memory.Poisoned.ToList());
+
+    /// <inheritdoc/>
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, Capabilities.PoisonRefused!);
+
+    /// <inheritdoc/>
+    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
+        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, Capabilities.PostcopyRefused!);
 
     /// <inheritdoc/>
     public Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)

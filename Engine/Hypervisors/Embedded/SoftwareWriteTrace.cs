@@ -52,8 +52,11 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     public int GranularityShift { get; }
 
     /// <inheritdoc/>
-    public override WriteTraceStatistics Statistics =>
-        new(Interlocked.Read(ref installs), Stopwatch.GetElapsedTime(0, Interlocked.Read(ref installTicks)));
+    public override WriteTraceStatistics Statistics => new()
+    {
+        Installs = Interlocked.Read(ref installs),
+        InstallTime = Stopwatch.GetElapsedTime(0, Interlocked.Read(ref installTicks)),
+    };
 
     /// <summary>First mark; valid while the caller holds a reference to the trace.</summary>
     internal byte* Marks => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(marks));

@@ -40,7 +40,8 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         state = new QemuStateMover(process, directory, status, ram.Obstacle);
         brake = new QemuBrake(process);
         Capabilities = new(
-            ram.Obstacle ?? features.WriteTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle());
+            ram.Obstacle ?? features.WriteTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle(),
+            CoarseTraceRefused: "not yet.", PoisonRefused: "not yet.", LargePagesRefused: "not yet.", PostcopyRefused: "not yet.");
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
@@ -100,7 +101,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     /// A VM whose state was saved before and that was not resumed since is resumed and paused once: QEMU saves no state twice. The guest
     /// runs for a moment meanwhile, before the trace is armed.
     /// </remarks>
-    public async Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken)
+    public async Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken)
     {
         if (Capabilities.EngineMigrationRefused is { } refused) throw Refused(refused);
 
@@ -112,6 +113,20 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             userfaultfd => new AsyncWriteTrace(userfaultfd, process.Handle, ram.Address, Memory.SizeBytes)), cancellationToken)
             .ConfigureAwait(false);
     }
+
+    /// <inheritdoc/>
+    public LargePageCoverage? ReadLargePageCoverage() => null;
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(Memory.Poisoned.ToList());
+
+    /// <inheritdoc/>
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw Refused(Capabilities.PoisonRefused!);
+
+    /// <inheritdoc/>
+    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
+        throw Refused(Capabilities.PostcopyRefused!);
 
     /// <inheritdoc/>
     public async Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)

@@ -56,7 +56,7 @@ public sealed class LifecycleTests
         [
             () => vm.PauseAsync(Cancelled),
             () => vm.ResumeAsync(Cancelled),
-            () => vm.StartWriteTraceAsync(Cancelled),
+            () => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled),
             () => vm.SaveStateAsync(Stream.Null, StateContents.Devices, Cancelled),
             () => vm.LoadStateAsync(Stream.Null, Cancelled),
             () => vm.SetVcpuShareAsync(0.5, Cancelled),

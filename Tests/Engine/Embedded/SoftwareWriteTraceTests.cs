@@ -31,7 +31,7 @@ public sealed class SoftwareWriteTraceTests
             async (specification, rounds) =>
             {
                 await using EmbeddedVirtualMachine vm = await StartAsync(specification);
-                using WriteTrace trace = await vm.StartWriteTraceAsync(Cancelled);
+                using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
                 Assert.Equal(specification.Embedded!.WriteTraceGranularityBytes, trace.GranularityBytes);
                 byte[] shadow = vm.Memory.ReadAll();
                 for (int i = 0; i < rounds; i++) CopyWritten(vm, trace, shadow);
@@ -49,7 +49,7 @@ public sealed class SoftwareWriteTraceTests
             async (specification, steps) =>
             {
                 await using EmbeddedVirtualMachine vm = await MakePausedAsync(specification.HaltingAfter(steps));
-                using WriteTrace trace = await vm.StartWriteTraceAsync(Cancelled);
+                using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
                 await vm.ResumeAsync(Cancelled);
                 await vm.Halted;
                 await vm.PauseAsync(Cancelled);
@@ -86,10 +86,10 @@ public sealed class SoftwareWriteTraceTests
     {
         VmSpecification specification = Specification(GuestProgramKind.SequentialWriter).HaltingAfter(100_000);
         await using EmbeddedVirtualMachine vm = await StartAsync(specification);
-        WriteTrace first = await vm.StartWriteTraceAsync(Cancelled);
+        WriteTrace first = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
         first.Dispose();
         await vm.Halted;
-        using WriteTrace second = await vm.StartWriteTraceAsync(Cancelled);
+        using WriteTrace second = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
         vm.Memory.Write(0, new byte[4096]);
         var written = new PageSet(vm.Memory.PageCount);
         second.CollectAndRearm(written);
@@ -100,8 +100,8 @@ public sealed class SoftwareWriteTraceTests
     public async Task A_second_trace_at_the_same_time_is_refused_and_the_first_goes_on()
     {
         await using EmbeddedVirtualMachine vm = await StartAsync(Specification(GuestProgramKind.SequentialWriter));
-        using WriteTrace first = await vm.StartWriteTraceAsync(Cancelled);
-        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Cancelled));
+        using WriteTrace first = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled));
         Assert.Equal(MigrationErrorReason.InvalidState, refused.Reason);
         await vm.RunToAsync(vm.ReadSteps().Max() + 100_000);
         var written = new PageSet(vm.Memory.PageCount);
@@ -113,7 +113,7 @@ public sealed class SoftwareWriteTraceTests
     public async Task A_trace_outlives_its_vm_without_harm()
     {
         EmbeddedVirtualMachine vm = await StartAsync(Specification(GuestProgramKind.SequentialWriter));
-        WriteTrace trace = await vm.StartWriteTraceAsync(Cancelled);
+        WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
         await vm.DestroyAsync();
         trace.CollectAndRearm(new PageSet(vm.Memory.PageCount));
         trace.Dispose();
@@ -124,7 +124,7 @@ public sealed class SoftwareWriteTraceTests
     public async Task A_set_of_another_size_is_refused()
     {
         await using EmbeddedVirtualMachine vm = await StartAsync(Specification(GuestProgramKind.Idle));
-        using WriteTrace trace = await vm.StartWriteTraceAsync(Cancelled);
+        using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
         var refused = Assert.Throws<MigrationException>(() => trace.CollectAndRearm(new PageSet(1)));
         Assert.Equal(MigrationErrorReason.InvalidArgument, refused.Reason);
     }

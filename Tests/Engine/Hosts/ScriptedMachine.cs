@@ -42,7 +42,15 @@ internal sealed class ScriptedMachine(VmSpecification specification, ScriptedPro
         return Task.CompletedTask;
     }
 
-    public Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public LargePageCoverage? ReadLargePageCoverage() => null;
+
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -73,6 +73,9 @@ internal sealed class TestHost : IAsyncDisposable
         public IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
+        public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+
         public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 

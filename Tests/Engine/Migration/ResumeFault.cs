@@ -24,7 +24,17 @@ internal sealed class ResumeFault(IVirtualMachine inner, MigrationException fail
 
     public Task ResumeAsync(CancellationToken cancellationToken) => Task.FromException(failure);
 
-    public Task<WriteTrace> StartWriteTraceAsync(CancellationToken cancellationToken) => inner.StartWriteTraceAsync(cancellationToken);
+    public Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken) =>
+        inner.StartWriteTraceAsync(granularityBytes, cancellationToken);
+
+    public LargePageCoverage? ReadLargePageCoverage() => inner.ReadLargePageCoverage();
+
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) => inner.FindPoisonedPagesAsync(cancellationToken);
+
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => inner.PoisonAsync(pages, cancellationToken);
+
+    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
+        inner.StartPostcopyAsync(missing, cancellationToken);
 
     public Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken) => inner.StartPopulationAsync(cancellationToken);
 

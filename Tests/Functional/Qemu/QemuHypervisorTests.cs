@@ -119,7 +119,7 @@ public sealed class QemuHypervisorTests
 
         Assert.Contains("PAGEMAP_SCAN", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
         Assert.Contains("UFFDIO_CONTINUE", vm.Capabilities.PopulationRefused, StringComparison.Ordinal);
-        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         Assert.Contains("PAGEMAP_SCAN", refused.Message, StringComparison.Ordinal);
         Assert.Null(await vm.StartPopulationAsync(Token));
     }
@@ -159,7 +159,7 @@ public sealed class QemuHypervisorTests
         Assert.False(CpuControlGroup.LiftLeftover(vm.Instance.ProcessId!.Value));
         var console = new GuestConsole(vm);
         await console.WaitForTickAsync(console.LastTick() + 2, Token);
-        using WriteTrace trace = await vm.StartWriteTraceAsync(Token);
+        using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token);
         await Task.Delay(300, Token);
         var written = new PageSet(vm.Memory.PageCount);
         trace.CollectAndRearm(written);

@@ -37,7 +37,7 @@ public sealed class QemuRegistrationTests
         Assert.Equal(DemoGuestFixture.MemoryBytes, vm.Specification.MemoryBytes);
         Assert.Equal(foreign.ProcessId, vm.Instance.ProcessId);
         Assert.StartsWith("pc-q35-", vm.Specification.Qemu!.MachineType, StringComparison.Ordinal);
-        using (WriteTrace trace = await vm.StartWriteTraceAsync(Token))
+        using (WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token))
         {
             await Task.Delay(500, Token);
             var written = new PageSet(vm.Memory.PageCount);
@@ -77,7 +77,7 @@ public sealed class QemuRegistrationTests
         Assert.Equal(VmState.Paused, await vm.GetStateAsync(Token));
         Assert.Contains("private", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
         Assert.Contains("private", vm.Capabilities.PopulationRefused, StringComparison.Ordinal);
-        var refusedTrace = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        var refusedTrace = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         Assert.Equal(MigrationErrorReason.PrerequisiteMissing, refusedTrace.Reason);
         var refusedSave = await Assert.ThrowsAsync<MigrationException>(() => vm.SaveStateAsync(Stream.Null, StateContents.Devices, Token));
         Assert.Equal(MigrationErrorReason.InvalidState, refusedSave.Reason);
@@ -111,7 +111,7 @@ public sealed class QemuRegistrationTests
 
         Assert.Contains("'data-file'", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
         Assert.Contains("cache.direct=on", vm.Capabilities.EngineMigrationRefused, StringComparison.Ordinal);
-        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         Assert.Equal(MigrationErrorReason.PrerequisiteMissing, refused.Reason);
         await vm.DestroyAsync();
 
@@ -141,7 +141,7 @@ public sealed class QemuRegistrationTests
         };
         await other.ExecuteAsync("blockdev-add", node, Token);
 
-        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+        var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         Assert.Contains("'late'", refused.Message, StringComparison.Ordinal);
     }
 

@@ -47,7 +47,7 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
         Assert.Null(vm.Capabilities.EngineMigrationRefused);
         await vm.PauseAsync(Token);
         ulong[] before = GuestMemoryCopy.HashPages(vm.Memory);
-        using WriteTrace trace = await vm.StartWriteTraceAsync(Token);
+        using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token);
         await vm.ResumeAsync(Token);
         var written = new PageSet(vm.Memory.PageCount);
         for (int round = 0; round < 5; round++)
@@ -71,12 +71,12 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
     [Fact]
     public async Task A_second_trace_is_refused_while_the_first_lives_and_possible_afterwards()
     {
-        using (await vm.StartWriteTraceAsync(Token))
+        using (await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token))
         {
-            await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(Token));
+            await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         }
 
-        using WriteTrace again = await vm.StartWriteTraceAsync(Token);
+        using WriteTrace again = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token);
         Assert.Equal(VmState.Running, await vm.GetStateAsync(Token));
     }
 
