@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
+using VmMigration.Engine.Memory;
 using Xunit;
 using static VmMigration.Engine.Tests.Embedded.EmbeddedVms;
 
