@@ -25,6 +25,11 @@ internal static partial class VmSpecificationCheck
             throw Invalid($"'{specification.Name}' asks for {specification.MemoryBytes} bytes of memory, which is no positive multiple of 2 MiB.");
         }
 
+        if (specification.Backing == MemoryBacking.Invalid || !Enum.IsDefined(specification.Backing))
+        {
+            throw Invalid($"'{specification.Name}' asks for memory on {specification.Backing} pages, which is no backing.");
+        }
+
         if (specification.VcpuCount is < 1 or > MaxVcpus)
         {
             throw Invalid($"'{specification.Name}' asks for {specification.VcpuCount} vCPUs; 1 to {MaxVcpus} can be had.");
@@ -33,6 +38,12 @@ internal static partial class VmSpecificationCheck
         if (specification.Hypervisor == HypervisorKind.Invalid)
         {
             throw Invalid($"'{specification.Name}' must name either an embedded or a QEMU guest, and not both.");
+        }
+
+        if (specification is { Backing: MemoryBacking.HugeTlb, Embedded: not null })
+        {
+            throw Invalid($"'{specification.Name}' asks for {MemoryBacking.HugeTlb} pages, which embedded VMs do not take;"
+                + $" {MemoryBacking.TransparentHugePages} they do.");
         }
 
         if (specification.Embedded is not null) EmbeddedSpecification.Check(specification);

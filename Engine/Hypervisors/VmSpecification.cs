@@ -15,6 +15,9 @@ public sealed record VmSpecification
     /// <summary>RAM in bytes; a multiple of 2 MiB.</summary>
     public required long MemoryBytes { get; init; }
 
+    /// <summary>Which pages the RAM is on. Where a host cannot give them the VM gets 4 KiB pages, and its capabilities say why.</summary>
+    public MemoryBacking Backing { get; init; } = MemoryBacking.BasePages;
+
     /// <summary>Number of virtual CPUs, 1 to 64.</summary>
     public int VcpuCount { get; init; } = 1;
 
