@@ -24,6 +24,20 @@ internal static class KernelFeatureTrials
         }
     }
 
+    /// <summary>Whether faults of system calls can be handled; asked where userfaultfd(2) can be called.</summary>
+    public static bool KernelModeFaults()
+    {
+        try
+        {
+            using Userfaultfd userfaultfd = Userfaultfd.Create(Native.UserfaultfdFeatures.None, kernelModeFaults: true);
+            return true;
+        }
+        catch (SystemCallException exception) when (exception.ErrorNumber == Errno.EPERM)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Whether /proc/PID/pagemap can be scanned.</summary>
     public static bool PagemapScan()
     {

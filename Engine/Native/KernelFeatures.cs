@@ -6,8 +6,19 @@ namespace VmMigration.Engine.Native;
 /// </summary>
 public sealed record KernelFeatures
 {
+    private const string UserfaultfdNeed = "userfaultfd (a kernel with it, and no seccomp filter against it)";
+    private const string ShmemNeed = "userfaultfd write protection of shared memory (Linux 5.19)";
+    private const string UnpopulatedNeed = "userfaultfd write protection of unpopulated pages (Linux 6.4)";
+    private const string PidfdNeed = "pidfd_getfd (Linux 5.6)";
+
     /// <summary>userfaultfd(2) can be called.</summary>
     public bool Userfaultfd { get; init; }
+
+    /// <summary>
+    /// userfaultfd(2) may handle faults of system calls too (CAP_SYS_PTRACE, or vm.unprivileged_userfaultfd=1): without that no thread can be
+    /// made to wait in a fault for the engine, because QEMU reads disks into guest memory by system calls.
+    /// </summary>
+    public bool KernelModeFaults { get; init; }
 
     /// <summary>UFFD_FEATURE_WP_ASYNC, Linux 6.7.</summary>
     public bool WriteProtectAsync { get; init; }
@@ -33,23 +44,36 @@ public sealed record KernelFeatures
     /// <summary>System calls can be injected: x86-64, and the right to trace processes of other parents.</summary>
     public bool Ptrace { get; init; }
 
-    /// <summary>What is missing for tracing writes of a VM, in a sentence; null where nothing is.</summary>
-    public string? WriteTraceObstacle => Describe(
-        "Writes cannot be traced from outside the VM",
-        (Userfaultfd, "userfaultfd (a kernel with it, and no seccomp filter against it)"),
-        (WriteProtectShmem, "userfaultfd write protection of shared memory (Linux 5.19)"),
-        (WriteProtectUnpopulated, "userfaultfd write protection of unpopulated pages (Linux 6.4)"),
+    /// <summary>What is missing for tracing writes of a VM in any way, in a sentence; null where one way works.</summary>
+    public string? WriteTraceObstacle => AsyncTraceObstacle is { } byKernel && SyncTraceObstacle is { } byEngine ? $"{byKernel} {byEngine}" : null;
+
+    /// <summary>What is missing for tracing writes page by page, with the kernel resolving the faults; null where nothing is.</summary>
+    public string? AsyncTraceObstacle => Describe(
+        "Writes cannot be traced by the kernel",
+        (Userfaultfd, UserfaultfdNeed),
+        (WriteProtectShmem, ShmemNeed),
+        (WriteProtectUnpopulated, UnpopulatedNeed),
         (WriteProtectAsync, "userfaultfd asynchronous write protection (Linux 6.7)"),
         (PagemapScan, "PAGEMAP_SCAN (Linux 6.7)"),
-        (PidfdGetfd, "pidfd_getfd (Linux 5.6)"),
+        (PidfdGetfd, PidfdNeed),
+        (Ptrace, PtraceNeed));
+
+    /// <summary>What is missing for tracing writes in any unit, with the engine handling the faults; null where nothing is.</summary>
+    public string? SyncTraceObstacle => Describe(
+        "First writes cannot be handled by the engine",
+        (Userfaultfd, UserfaultfdNeed),
+        (KernelModeFaults, "the right to handle page faults of system calls (root or CAP_SYS_PTRACE, see vm.unprivileged_userfaultfd)"),
+        (WriteProtectShmem, ShmemNeed),
+        (WriteProtectUnpopulated, UnpopulatedNeed),
+        (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 
     /// <summary>What is missing for filling a VM's page tables, in a sentence; null where nothing is.</summary>
     public string? PopulationObstacle => Describe(
         "Page tables cannot be filled from outside the VM",
-        (Userfaultfd, "userfaultfd (a kernel with it, and no seccomp filter against it)"),
+        (Userfaultfd, UserfaultfdNeed),
         (MinorShmem, "UFFDIO_CONTINUE on shared memory (Linux 5.14)"),
-        (PidfdGetfd, "pidfd_getfd (Linux 5.6)"),
+        (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 
     private static string PtraceNeed => Native.Ptrace.IsSupported
@@ -65,6 +89,7 @@ public sealed record KernelFeatures
         return new()
         {
             Userfaultfd = available is not null,
+            KernelModeFaults = available is not null && KernelFeatureTrials.KernelModeFaults(),
             WriteProtectAsync = features.HasFlag(UserfaultfdFeatures.WriteProtectAsync),
             WriteProtectShmem = features.HasFlag(UserfaultfdFeatures.WriteProtectShmem),
             WriteProtectUnpopulated = features.HasFlag(UserfaultfdFeatures.WriteProtectUnpopulated),

@@ -19,7 +19,6 @@ public sealed partial class PidFd : IDisposable
     private const int CallSendSignal = 424;
     private const int CallOpen = 434;
     private const int CallGetFd = 438;
-    private const short PollIn = 1;
 
     private readonly SafeFileHandle handle;
     private readonly Lazy<Task> exited;
@@ -40,24 +39,17 @@ public sealed partial class PidFd : IDisposable
     public Task Exited => exited.Value;
 
     /// <summary>Whether the process has ended; a zombie has.</summary>
-    public unsafe bool HasExited
+    public bool HasExited
     {
         get
         {
             using var reference = new DescriptorReference(handle);
-            var poll = new PollDescriptor { Descriptor = reference.Descriptor, Events = PollIn };
-            int ready;
-            do
-            {
-                // SAFETY: one structure of the layout poll(2) takes, alive for the call.
-                ready = Poll(&poll, 1, 0);
-            }
-            while (ready < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR);
-
-            if (ready < 0) throw Errno.LastFailure("poll", $"pidfd of process {ProcessId}");
-            return ready > 0;
+            Span<DescriptorPoll.Entry> entries = [new() { Descriptor = reference.Descriptor, Events = DescriptorPoll.In }];
+            return DescriptorPoll.Wait(entries, TimeSpan.Zero) > 0;
         }
     }
+
+    internal SafeFileHandle Handle => handle;
 
     /// <summary>Opens a process.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.VmExited"/> where there is none with this id.</exception>
@@ -101,15 +93,4 @@ public sealed partial class PidFd : IDisposable
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth);
-
-    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    private static unsafe partial int Poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollDescriptor
-    {
-        public int Descriptor;
-        public short Events;
-        public short ReturnedEvents;
-    }
 }

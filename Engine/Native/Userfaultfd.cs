@@ -12,6 +12,7 @@ public sealed partial class Userfaultfd : IDisposable
     internal const uint RequestApi = 0xc018aa3f;
     internal const uint RequestRegister = 0xc020aa00;
     internal const uint RequestUnregister = 0x8010aa01;
+    internal const uint RequestWake = 0x8010aa02;
     internal const uint RequestWriteProtect = 0xc018aa06;
     internal const uint RequestContinue = 0xc020aa07;
     internal const uint RequestPoison = 0xc020aa08;
@@ -36,41 +37,58 @@ public sealed partial class Userfaultfd : IDisposable
     /// <summary>The features this kernel has, whichever were asked for.</summary>
     public UserfaultfdFeatures Available { get; }
 
-    /// <summary>
-    /// Makes a descriptor for this process. It handles faults from user mode only, which needs no right and is enough where the kernel
-    /// resolves the faults itself.
-    /// </summary>
-    /// <exception cref="MigrationException">Where userfaultfd(2) fails or a feature is missing.</exception>
-    public static Userfaultfd Create(UserfaultfdFeatures features)
+    internal SafeFileHandle Handle => handle;
+
+    /// <summary>Makes a descriptor for this process.</summary>
+    /// <param name="features">The features to switch on.</param>
+    /// <param name="kernelModeFaults">
+    /// Whether faults of system calls on the memory are handled too, which takes CAP_SYS_PTRACE or vm.unprivileged_userfaultfd=1. Faults
+    /// from user mode alone take no right, and are enough where the kernel resolves the faults itself: those of system calls as well.
+    /// </param>
+    /// <exception cref="MigrationException">
+    /// Where userfaultfd(2) fails or a feature is missing; <see cref="MigrationErrorReason.AccessDenied"/> without the right.
+    /// </exception>
+    public static Userfaultfd Create(UserfaultfdFeatures features, bool kernelModeFaults = false)
     {
-        nint descriptor = SystemCall(CallNumber, CloseOnExec | NonBlocking | UserModeOnly);
-        if (descriptor < 0) throw Errno.LastFailure("userfaultfd", "O_CLOEXEC|O_NONBLOCK|UFFD_USER_MODE_ONLY");
+        nint descriptor = SystemCall(CallNumber, CreationFlags(kernelModeFaults));
+        if (descriptor < 0) throw Errno.LastFailure("userfaultfd", $"flags 0x{CreationFlags(kernelModeFaults):x}");
         return Negotiate(new SafeFileHandle(descriptor, ownsHandle: true), features);
     }
 
-    /// <summary>
-    /// Makes a descriptor for another process by an injected system call and takes it out; the process keeps none, so that the end of
-    /// this process lifts all registrations. It handles faults from user mode only.
-    /// </summary>
+    /// <summary>Makes a descriptor for another process by an injected system call and takes it out.</summary>
     /// <param name="target">The process; what <see cref="Ptrace.WhileStopped"/> says of it holds here too.</param>
     /// <param name="features">The features to switch on.</param>
+    /// <param name="kernelModeFaults">As for <see cref="Create"/>; the right counts that the other process has.</param>
+    /// <param name="stayOpenInside">
+    /// Whether the process keeps its copy until it ends. Without one, the end of this process lifts all registrations, and threads that wait
+    /// in a fault go on; with one, they wait until somebody takes the descriptor out again.
+    /// </param>
     /// <exception cref="MigrationException">
     /// As <see cref="Ptrace.WhileStopped"/>, or where userfaultfd(2) or pidfd_getfd(2) fails or a feature is missing.
     /// </exception>
-    public static Userfaultfd CreateInside(PidFd target, UserfaultfdFeatures features)
+    public static Userfaultfd CreateInside(
+        PidFd target, UserfaultfdFeatures features, bool kernelModeFaults = false, bool stayOpenInside = false)
     {
         SafeFileHandle stolen = Ptrace.WhileStopped(target, stopped =>
         {
-            long descriptor = stopped.Call(CallUserfaultfdX64, CloseOnExec | NonBlocking | UserModeOnly);
-            if (descriptor < 0) throw Errno.Failure((int)-descriptor, "userfaultfd", $"injected into process {target.ProcessId}");
+            long descriptor = stopped.Call(CallUserfaultfdX64, (ulong)CreationFlags(kernelModeFaults));
+            if (descriptor < 0)
+            {
+                throw Errno.Failure(
+                    (int)-descriptor, "userfaultfd", $"flags 0x{CreationFlags(kernelModeFaults):x}, injected into process {target.ProcessId}");
+            }
+
+            bool stays = false;
             try
             {
-                return target.GetFd((int)descriptor);
+                SafeFileHandle taken = target.GetFd((int)descriptor);
+                stays = stayOpenInside;
+                return taken;
             }
             finally
             {
                 // close(2) of a valid descriptor frees it whatever it returns.
-                stopped.Call(CallCloseX64, (ulong)descriptor);
+                if (!stays) stopped.Call(CallCloseX64, (ulong)descriptor);
             }
         });
         return Negotiate(stolen, features);
@@ -117,6 +135,20 @@ public sealed partial class Userfaultfd : IDisposable
         throw PageFailure(errno, "UFFDIO_WRITEPROTECT", address, lengthBytes);
     }
 
+    /// <summary>
+    /// Lets the threads go on that wait in faults of the range (UFFDIO_WAKE); they try again. Lifting a protection does the same. A process
+    /// that has ended counts as done.
+    /// </summary>
+    public unsafe void Wake(ulong address, ulong lengthBytes)
+    {
+        var argument = new RangeArgument { Start = address, Length = lengthBytes };
+        // SAFETY: as in Register.
+        if (Control(handle, RequestWake, &argument) == 0) return;
+        int errno = Marshal.GetLastPInvokeError();
+        if (errno == Errno.ESRCH) return;
+        throw Errno.Failure(errno, "ioctl", $"UFFDIO_WAKE, 0x{address:x}+0x{lengthBytes:x}");
+    }
+
     /// <summary>Maps pages that are in the shared memory file already (UFFDIO_CONTINUE).</summary>
     /// <param name="address">First address, page-aligned.</param>
     /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
@@ -133,6 +165,8 @@ public sealed partial class Userfaultfd : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => handle.Dispose();
+
+    private static int CreationFlags(bool kernelModeFaults) => CloseOnExec | NonBlocking | (kernelModeFaults ? 0 : UserModeOnly);
 
     private static int CallNumber => RuntimeInformation.ProcessArchitecture switch
     {

@@ -40,7 +40,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         state = new QemuStateMover(process, directory, status, ram.Obstacle);
         brake = new QemuBrake(process);
         Capabilities = new(
-            ram.Obstacle ?? features.WriteTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle(),
+            ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle(),
             CoarseTraceRefused: "not yet.", PoisonRefused: "not yet.", LargePagesRefused: "not yet.", PostcopyRefused: "not yet.");
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");

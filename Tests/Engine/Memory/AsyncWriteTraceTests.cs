@@ -11,7 +11,7 @@ public class AsyncWriteTraceTests
 
     public AsyncWriteTraceTests()
     {
-        if (KernelFeatures.Probe().WriteTraceObstacle is { } obstacle) Assert.Skip(obstacle);
+        if (KernelFeatures.Probe().AsyncTraceObstacle is { } obstacle) Assert.Skip(obstacle);
     }
 
     [Fact]

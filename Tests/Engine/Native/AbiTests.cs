@@ -18,9 +18,24 @@ public class AbiTests
         Assert.Equal(Userfaultfd.RequestApi, Number(Read | Write, type, 0x3f, Unsafe.SizeOf<Userfaultfd.ApiArgument>()));
         Assert.Equal(Userfaultfd.RequestRegister, Number(Read | Write, type, 0x00, Unsafe.SizeOf<Userfaultfd.RegisterArgument>()));
         Assert.Equal(Userfaultfd.RequestUnregister, Number(Read, type, 0x01, Unsafe.SizeOf<Userfaultfd.RangeArgument>()));
+        Assert.Equal(Userfaultfd.RequestWake, Number(Read, type, 0x02, Unsafe.SizeOf<Userfaultfd.RangeArgument>()));
         Assert.Equal(Userfaultfd.RequestWriteProtect, Number(Read | Write, type, 0x06, Unsafe.SizeOf<Userfaultfd.WriteProtectArgument>()));
         Assert.Equal(Userfaultfd.RequestContinue, Number(Read | Write, type, 0x07, Unsafe.SizeOf<Userfaultfd.PagesArgument>()));
         Assert.Equal(Userfaultfd.RequestPoison, Number(Read | Write, type, 0x08, Unsafe.SizeOf<Userfaultfd.PagesArgument>()));
+    }
+
+    [Fact]
+    public void Page_fault_messages_have_the_layout_of_uffd_msg()
+    {
+        Assert.Equal(32, Unsafe.SizeOf<PageFault>());
+        byte[] message = new byte[32];
+        message[0] = PageFault.PageFaultEvent;
+        BitConverter.TryWriteBytes(message.AsSpan(8), 3UL);
+        BitConverter.TryWriteBytes(message.AsSpan(16), 0x7f00_1234_5000UL);
+        PageFault fault = MemoryMarshal.Read<PageFault>(message);
+        Assert.Equal(PageFault.PageFaultEvent, fault.EventType);
+        Assert.Equal(PageFaultKinds.Write | PageFaultKinds.WriteProtected, fault.Kinds);
+        Assert.Equal(0x7f00_1234_5000UL, fault.Address);
     }
 
     [Fact]

@@ -8,6 +8,7 @@ public class KernelFeaturesTests
     private static readonly KernelFeatures All = new()
     {
         Userfaultfd = true,
+        KernelModeFaults = true,
         WriteProtectAsync = true,
         WriteProtectShmem = true,
         WriteProtectUnpopulated = true,
@@ -34,26 +35,32 @@ public class KernelFeaturesTests
     public void Nothing_missing_means_no_obstacle()
     {
         Assert.Null(All.WriteTraceObstacle);
+        Assert.Null(All.AsyncTraceObstacle);
+        Assert.Null(All.SyncTraceObstacle);
         Assert.Null(All.PopulationObstacle);
     }
 
-    public static TheoryData<string, KernelFeatures, bool, bool> ForcedOff => new()
+    public static TheoryData<string, KernelFeatures, bool, bool, bool> ForcedOff => new()
     {
-        { "PAGEMAP_SCAN", All with { PagemapScan = false }, true, false },
-        { "asynchronous", All with { WriteProtectAsync = false }, true, false },
-        { "unpopulated", All with { WriteProtectUnpopulated = false }, true, false },
-        { "shared memory", All with { WriteProtectShmem = false }, true, false },
-        { "UFFDIO_CONTINUE", All with { MinorShmem = false }, false, true },
-        { "userfaultfd", All with { Userfaultfd = false }, true, true },
-        { "pidfd_getfd", All with { PidfdGetfd = false }, true, true },
-        { "CAP_SYS_PTRACE", All with { Ptrace = false }, true, true },
+        { "PAGEMAP_SCAN", All with { PagemapScan = false }, true, false, false },
+        { "asynchronous", All with { WriteProtectAsync = false }, true, false, false },
+        { "page faults of system calls", All with { KernelModeFaults = false }, false, true, false },
+        { "unpopulated", All with { WriteProtectUnpopulated = false }, true, true, false },
+        { "shared memory", All with { WriteProtectShmem = false }, true, true, false },
+        { "UFFDIO_CONTINUE", All with { MinorShmem = false }, false, false, true },
+        { "userfaultfd", All with { Userfaultfd = false }, true, true, true },
+        { "pidfd_getfd", All with { PidfdGetfd = false }, true, true, true },
+        { "CAP_SYS_PTRACE", All with { Ptrace = false }, true, true, true },
     };
 
     [Theory]
     [MemberData(nameof(ForcedOff))]
-    public void Feature_forced_off_is_named_where_it_is_needed(string name, KernelFeatures features, bool tracing, bool population)
+    public void Feature_forced_off_is_named_where_it_is_needed(
+        string name, KernelFeatures features, bool asyncTracing, bool syncTracing, bool population)
     {
-        Check(features.WriteTraceObstacle, tracing);
+        Check(features.AsyncTraceObstacle, asyncTracing);
+        Check(features.SyncTraceObstacle, syncTracing);
+        Check(features.WriteTraceObstacle, asyncTracing && syncTracing);
         Check(features.PopulationObstacle, population);
 
         void Check(string? obstacle, bool expected)
@@ -61,5 +68,13 @@ public class KernelFeaturesTests
             if (expected) Assert.Contains(name, obstacle, StringComparison.Ordinal);
             else Assert.Null(obstacle);
         }
+    }
+
+    [Fact]
+    public void Neither_way_to_trace_works_where_each_lacks_something_of_its_own()
+    {
+        KernelFeatures features = All with { PagemapScan = false, KernelModeFaults = false };
+        Assert.Contains("PAGEMAP_SCAN", features.WriteTraceObstacle, StringComparison.Ordinal);
+        Assert.Contains("page faults of system calls", features.WriteTraceObstacle, StringComparison.Ordinal);
     }
 }
