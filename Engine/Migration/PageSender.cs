@@ -9,14 +9,23 @@ namespace VmMigration.Engine.Migration;
 /// the same sender, so that TCP's order is the order of a page's versions and passes need no barrier between them.
 /// </summary>
 /// <remarks>Used by one thread at a time. One buffer of a frame's size is its only memory; nothing is allocated per page.</remarks>
+/// <param name="memory">The guest's memory.</param>
+/// <param name="connection">Where the pages go.</param>
+/// <param name="channel">Number of the connection, from 0.</param>
+/// <param name="channelCount">How many connections share the memory.</param>
+/// <param name="limit">Holds all connections together to the bandwidth limit.</param>
+/// <param name="counters">Counts pages and bytes.</param>
+/// <param name="sent">What the destination has; null sends every page that is reported, changed or not.</param>
 internal sealed class PageSender(
-    GuestMemory memory, DataConnection connection, int channel, int channelCount, BandwidthLimit limit, TransferCounters counters)
+    GuestMemory memory, DataConnection connection, int channel, int channelCount, BandwidthLimit limit, TransferCounters counters,
+    SentPages? sent)
 {
     // The run table is written backwards from where the data starts, so that head and data leave in one system call.
     private readonly byte[] buffer = GC.AllocateUninitializedArray<byte>(
         PageFrame.MaxHeadBytes + (PageFrame.MaxPages * GuestMemory.PageSizeBytes), pinned: true);
 
     private readonly PageRun[] runs = new PageRun[PageFrame.MaxPages];
+    private readonly UInt128[] hashes = sent is null ? [] : new UInt128[PageFrame.MaxPages];
     private ulong flushes;
 
     /// <summary>Sends this channel's share of the set.</summary>
@@ -54,6 +63,7 @@ internal sealed class PageSender(
         int runCount = 0;
         int dataPages = 0;
         int zeroPages = 0;
+        int unchangedPages = 0;
         long next = basePage;
         while (pages.TryFindRun(next, basePage + PageFrame.MaxPages, out long first, out long count))
         {
@@ -62,6 +72,12 @@ internal sealed class PageSender(
             for (int i = 0; i < count; i++)
             {
                 Span<byte> page = Page(data, readFrom + i);
+                if (sent is not null && sent.IsUnchanged(first + i, hashes[first + i - basePage] = sent.Hash(page)))
+                {
+                    unchangedPages++;
+                    continue;
+                }
+
                 bool zero = !page.ContainsAnyExcept((byte)0);
                 AppendPage(first + i, zero ? PageRunKind.Zero : PageRunKind.Data, ref runCount);
                 if (zero)
@@ -70,7 +86,7 @@ internal sealed class PageSender(
                     continue;
                 }
 
-                // Closes the gap that zero pages before this one left.
+                // Closes the gap that pages before this one left, which travel without contents or not at all.
                 if (dataPages != readFrom + i) page.CopyTo(Page(data, dataPages));
                 dataPages++;
             }
@@ -78,14 +94,29 @@ internal sealed class PageSender(
             next = first + count;
         }
 
+        counters.AddPages(dataPages, zeroPages, unchangedPages);
+        if (runCount == 0) return;
         Span<byte> head = buffer.AsSpan(0, PageFrame.MaxHeadBytes);
         int headBytes = FrameHeader.SizeBytes + PageFrame.PrologueBytes + (runCount * PageFrame.RunBytes);
         PageFrame.WriteHead(head[^headBytes..], basePage, runs.AsSpan(0, runCount));
         int frameBytes = headBytes + (dataPages << GuestMemory.PageShift);
         limit.Wait(frameBytes, cancellationToken);
         connection.Send(buffer.AsSpan(PageFrame.MaxHeadBytes - headBytes, frameBytes));
-        counters.AddPages(dataPages, zeroPages);
         counters.AddBytes(frameBytes);
+        if (sent is not null) KeepHashes(sent, basePage, runs.AsSpan(0, runCount));
+    }
+
+    /// <summary>Only once the connection has taken a frame is what it holds known as sent; what came without contents counts as never sent.</summary>
+    private void KeepHashes(SentPages sent, long basePage, ReadOnlySpan<PageRun> frame)
+    {
+        foreach (PageRun run in frame)
+        {
+            for (long page = run.FirstPage; page < run.FirstPage + run.PageCount; page++)
+            {
+                if (run.Kind is PageRunKind.Data or PageRunKind.Zero) sent.Keep(page, hashes[page - basePage]);
+                else sent.Forget(page);
+            }
+        }
     }
 
     private static Span<byte> Page(Span<byte> data, int index) => data.Slice(index << GuestMemory.PageShift, GuestMemory.PageSizeBytes);

@@ -65,19 +65,23 @@ internal sealed class Precopy(
     public async Task<PassSummary> SendPassAsync(PageSet pages, bool paused, CancellationToken cancellationToken)
     {
         long pagesToSend = pages.Count;
-        long dataBefore = counters.PagesData, zeroBefore = counters.PagesZero, bytesBefore = counters.BytesSent;
+        long dataBefore = counters.PagesData, zeroBefore = counters.PagesZero, bytesBefore = counters.BytesSent, unchangedBefore = counters.PagesUnchanged;
         var watch = Stopwatch.StartNew();
         Task sending = transfer.SendAsync(pages, flush: paused, cancellationToken);
         while (!sending.IsCompleted)
         {
             await Task.WhenAny(sending, Task.Delay(progressInterval, CancellationToken.None)).ConfigureAwait(false);
-            ReportProgress(pagesToSend, counters.PagesData + counters.PagesZero - dataBefore - zeroBefore, bytesBefore, watch.Elapsed);
+            long pagesDone = counters.PagesData + counters.PagesZero + counters.PagesUnchanged - dataBefore - zeroBefore - unchangedBefore;
+            ReportProgress(pagesToSend, pagesDone, bytesBefore, watch.Elapsed);
         }
 
         await sending.ConfigureAwait(false);
         var summary = new PassSummary(
             passes.Count + 1, pagesToSend, counters.PagesData - dataBefore, counters.PagesZero - zeroBefore,
-            counters.BytesSent - bytesBefore, watch.Elapsed, vcpuShare);
+            counters.BytesSent - bytesBefore, watch.Elapsed, vcpuShare)
+        {
+            PagesUnchanged = counters.PagesUnchanged - unchangedBefore,
+        };
         passes.Add(summary);
         return summary;
     }

@@ -113,6 +113,7 @@ internal sealed class SourceMigration
                 BytesSent = counters.BytesSent,
                 PagesData = counters.PagesData,
                 PagesZero = counters.PagesZero,
+                PagesUnchanged = counters.PagesUnchanged,
                 DowntimeParts = switchover.Parts,
                 MemoryVerified = switchover.MemoryVerified,
             };
@@ -127,9 +128,9 @@ internal sealed class SourceMigration
     private async Task<MigrationResult> MoveByEngineAsync(
         SourceLink link, BandwidthLimit limit, TransferCounters counters, Switchover switchover, CancellationToken cancellationToken)
     {
-        var transfer = new PageTransfer(link, vm.Memory, limit, counters);
-        var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
         trace = await vm.StartWriteTraceAsync(request.Options.WriteTraceGranularityBytes, cancellationToken).ConfigureAwait(false);
+        var transfer = new PageTransfer(link, vm.Memory, limit, counters, trace.Overreports);
+        var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
         Task downtimePath = DowntimePath.PrepareAsync();
         PageSet remaining = await precopy.RunAsync(trace, cancellationToken).ConfigureAwait(false);
         await downtimePath.ConfigureAwait(false);
