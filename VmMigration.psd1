@@ -29,6 +29,11 @@
         'Get-VmMigration'
         'Wait-VmMigration'
         'Stop-VmMigration'
+        'Resume-VmMigration'
+        'Get-WriteTrace'
+        'Get-LargePage'
+        'Get-PoisonedPage'
+        'Add-PoisonedPage'
         'Test-MigrationRunbook'
         'Invoke-MigrationRunbook'
     )

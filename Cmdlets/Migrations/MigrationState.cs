@@ -1,7 +1,8 @@
 namespace VmMigration.Cmdlets;
 
 /// <summary>
-/// Where a migration stands: <c>Setup → Precopy → Switchover → Completed</c>, or <c>RolledBack</c> from anywhere before the commit.
+/// Where a migration stands: <c>Setup → Precopy → Switchover → [Postcopy] → Completed</c>, or <c>RolledBack</c> from anywhere before the
+/// commit.
 /// </summary>
 public enum MigrationState
 {
@@ -22,4 +23,13 @@ public enum MigrationState
 
     /// <summary>The commit was sent and its outcome is unknown: both copies are kept, paused.</summary>
     Undecided = 6,
+
+    /// <summary>The VM runs at the destination and waits for what it touches of the pages that are still at the source.</summary>
+    Postcopy = 7,
+
+    /// <summary>
+    /// The link broke after the VM had resumed: it is paused at the destination, the rest of its memory is kept at the source, and
+    /// Resume-VmMigration goes on.
+    /// </summary>
+    PostcopyPaused = 8,
 }

@@ -53,6 +53,9 @@ public sealed record VmMigrationOperation
     /// <summary>Share of its time the guest is held to; 1 means not slowed down.</summary>
     public double VcpuShare { get; init; }
 
+    /// <summary>Pages missing at the destination, where the VM runs already; 0 otherwise.</summary>
+    public long PagesMissing { get; init; }
+
     /// <summary>What it did and cost; null unless completed.</summary>
     public VmMigrationResult? Result { get; init; }
 
@@ -89,7 +92,8 @@ public sealed record VmMigrationOperation
         BytesPerSecond = status.Progress.BytesPerSecond,
         DirtyBytesPerSecond = status.Progress.DirtyBytesPerSecond,
         VcpuShare = status.Progress.VcpuShare,
-        Result = status.Result is null ? null : VmMigrationResult.From(status.Result),
+        PagesMissing = status.Progress.PagesMissing,
+        Result = VmMigrationResult.From(status),
         ErrorId = status.ErrorReason == Engine.MigrationErrorReason.Invalid ? null : status.ErrorReason.ToString(),
         ErrorMessage = status.ErrorMessage,
         RecommendedAction = status.RecommendedAction,

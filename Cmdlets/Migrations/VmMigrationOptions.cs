@@ -26,6 +26,15 @@ public sealed record VmMigrationOptions
     /// <summary>Whether the destination's page tables are filled before the VM resumes.</summary>
     public bool PopulatePageTables { get; init; }
 
+    /// <summary>Unit in which writes are traced, in bytes; 0 lets the engine measure which costs the guest least.</summary>
+    public int WriteTraceGranularityBytes { get; init; }
+
+    /// <summary>Whether the destination's VM gets large pages where the source's has them.</summary>
+    public bool PreserveLargePages { get; init; }
+
+    /// <summary>Whether the VM may resume before all of its memory is there.</summary>
+    public PostcopyPolicy Postcopy { get; init; }
+
     /// <summary>Whether the hypervisor's own migration is used even where the engine could move the memory itself.</summary>
     public bool UseHypervisorMigration { get; init; }
 
@@ -38,6 +47,9 @@ public sealed record VmMigrationOptions
         MinVcpuShare = options.MinVcpuShare,
         VerifyMemory = options.VerifyMemory,
         PopulatePageTables = options.PopulatePageTables,
+        WriteTraceGranularityBytes = options.WriteTraceGranularityBytes,
+        PreserveLargePages = options.PreserveLargePages,
+        Postcopy = (PostcopyPolicy)options.Postcopy,
         UseHypervisorMigration = options.ForceHypervisorMigration,
     };
 
@@ -50,6 +62,9 @@ public sealed record VmMigrationOptions
         MinVcpuShare = MinVcpuShare,
         VerifyMemory = VerifyMemory,
         PopulatePageTables = PopulatePageTables,
+        WriteTraceGranularityBytes = WriteTraceGranularityBytes,
+        PreserveLargePages = PreserveLargePages,
+        Postcopy = (Engine.Migration.PostcopyPolicy)Postcopy,
         ForceHypervisorMigration = UseHypervisorMigration,
     };
 }

@@ -51,6 +51,25 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     [Parameter]
     public SwitchParameter NoPagePopulation { get; set; }
 
+    /// <summary>
+    /// Unit in which writes are traced: Auto, the default, or a power of two from 4KB to 1GB. Coarse traces interrupt the guest less often
+    /// and report more than was written; Auto measures which costs the guest least.
+    /// </summary>
+    [Parameter]
+    [ArgumentCompletions("Auto", "4KB", "64KB", "2MB", "1GB")]
+    public WriteTraceGranularity? WriteTraceGranularity { get; set; }
+
+    /// <summary>Do not give the destination's VM large pages where the source's has them.</summary>
+    [Parameter]
+    public SwitchParameter NoLargePages { get; set; }
+
+    /// <summary>
+    /// Whether the VM may resume at the destination before all of its memory is there: Never, the default, WhenNotConverging or
+    /// AfterFirstPass. Until the last page has arrived the VM then depends on both hosts, and there is no rolling back.
+    /// </summary>
+    [Parameter]
+    public PostcopyPolicy? Postcopy { get; set; }
+
     /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
     [Parameter]
     public SwitchParameter UseHypervisorMigration { get; set; }
@@ -65,6 +84,9 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
         MaxPasses = MaxPasses ?? otherwise.MaxPasses,
         MinVcpuShare = MinVcpuShare ?? otherwise.MinVcpuShare,
         PopulatePageTables = Choose(nameof(NoPagePopulation), !NoPagePopulation, otherwise.PopulatePageTables),
+        WriteTraceGranularityBytes = WriteTraceGranularity?.Bytes ?? otherwise.WriteTraceGranularityBytes,
+        PreserveLargePages = Choose(nameof(NoLargePages), !NoLargePages, otherwise.PreserveLargePages),
+        Postcopy = (Engine.Migration.PostcopyPolicy?)Postcopy ?? otherwise.Postcopy,
         ForceHypervisorMigration = Choose(nameof(UseHypervisorMigration), UseHypervisorMigration, otherwise.ForceHypervisorMigration),
     };
 

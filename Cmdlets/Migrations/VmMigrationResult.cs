@@ -50,6 +50,41 @@ public sealed record VmMigrationResult
     /// <summary>Time spent in arming.</summary>
     public TimeSpan TraceInstallTime { get; init; }
 
+    /// <summary>
+    /// Unit in which writes were traced, in bytes; the smallest one where it differed over memory; 0 where the engine traced none.
+    /// </summary>
+    public int WriteTraceGranularityBytes { get; init; }
+
+    /// <summary>First writes to traced memory: each interrupted a vCPU once.</summary>
+    public long TraceFaults { get; init; }
+
+    /// <summary>
+    /// Time vCPUs waited for those, delays included, added up. Measured where the engine handled the faults; where the kernel did, their
+    /// number times what one costs on this machine.
+    /// </summary>
+    public TimeSpan TraceStallTime { get; init; }
+
+    /// <summary>The longest delay first writes were held back by, to slow the guest down; zero where they never were.</summary>
+    public TimeSpan MaxFaultDelay { get; init; }
+
+    /// <summary>Pages that were reported as written, had not changed since they were sent, and did not travel again.</summary>
+    public long PagesUnchanged { get; init; }
+
+    /// <summary>Large pages of the VM at the source when the migration began; null where nobody could say.</summary>
+    public LargePageCoverage? LargePagesAtSource { get; init; }
+
+    /// <summary>Large pages of the VM at the source when it was paused: what tracing left of them; null where nobody could say.</summary>
+    public LargePageCoverage? LargePagesAtPause { get; init; }
+
+    /// <summary>Large pages of the VM at the destination a second after it resumed; null where nobody could say.</summary>
+    public LargePageCoverage? LargePagesAtDestination { get; init; }
+
+    /// <summary>The poisoned pages, which travelled as metadata, as they are at the destination.</summary>
+    public IReadOnlyList<PoisonedPage> PoisonedPages { get; init; } = [];
+
+    /// <summary>What came after the VM had resumed at the destination; null where all of its memory was there.</summary>
+    public PostcopySummary? Postcopy { get; init; }
+
     /// <summary>The least share of its time the guest was held to; 1 means never slowed down.</summary>
     public double MinVcpuShare { get; init; } = 1;
 
@@ -69,7 +104,8 @@ public sealed record VmMigrationResult
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{TotalTime.TotalSeconds:F2} s in all, {Downtime.TotalMilliseconds:F1} ms of downtime, {Passes} passes");
 
-    internal static VmMigrationResult From(MigrationResult result) => new()
+    /// <summary>The result of a migration that has one.</summary>
+    internal static VmMigrationResult? From(MigrationStatus status) => status.Result is not { } result ? null : new()
     {
         TotalTime = result.TotalTime,
         Downtime = result.Downtime,
@@ -85,6 +121,17 @@ public sealed record VmMigrationResult
         WriteTraceMechanism = result.WriteTraceMechanism == 0 ? null : (WriteTraceMechanism)result.WriteTraceMechanism,
         TraceInstalls = result.TraceInstalls,
         TraceInstallTime = result.TraceInstallTime,
+        WriteTraceGranularityBytes = result.WriteTraceGranularityBytes,
+        TraceFaults = result.TraceFaults,
+        TraceStallTime = result.TraceStallTime,
+        MaxFaultDelay = result.MaxFaultDelay,
+        PagesUnchanged = result.PagesUnchanged,
+        LargePagesAtSource = LargePageCoverage.From(result.LargePagesAtSource),
+        LargePagesAtPause = LargePageCoverage.From(result.LargePagesAtPause),
+        LargePagesAtDestination = LargePageCoverage.From(result.LargePagesAtDestination),
+        PoisonedPages = [.. result.PoisonedPages.Select(page =>
+            PoisonedPage.From(page, status.VmId, status.VmName, status.DestinationHostName))],
+        Postcopy = PostcopySummary.From(result.Postcopy),
         MinVcpuShare = result.MinVcpuShare,
         Channels = result.Channels,
         Accelerator = result.Accelerator,

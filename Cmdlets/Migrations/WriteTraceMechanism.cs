@@ -11,4 +11,10 @@ public enum WriteTraceMechanism
 
     /// <summary>QEMU's own dirty log, behind QEMU's own migration.</summary>
     QemuDirtyLog = 3,
+
+    /// <summary>userfaultfd write protection whose faults an engine thread handles: the first write lifts a whole region.</summary>
+    SyncWriteProtect = 4,
+
+    /// <summary>Both: coarse regions handled by the engine where few pages are written, single pages by the kernel where many are.</summary>
+    AdaptiveWriteProtect = 5,
 }

@@ -51,4 +51,16 @@ public abstract class MigrationCmdlet : PSCmdlet
         Attempt(target, async (_, token) => result = await work(token).ConfigureAwait(false));
         return result;
     }
+
+    /// <summary>
+    /// Asks as <see cref="Cmdlet.ShouldProcess(string, string)"/> does, but not where -Force was given; -WhatIf and -Confirm go before it.
+    /// </summary>
+    /// <returns>Whether to act.</returns>
+    internal bool IsAgreed(bool force, string target, string action)
+    {
+        bool asks = MyInvocation.BoundParameters.ContainsKey("WhatIf") || MyInvocation.BoundParameters.ContainsKey("Confirm");
+        if (!force || asks || LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"))) return ShouldProcess(target, action);
+        WriteVerbose($"{action}: {target}");
+        return true;
+    }
 }

@@ -23,6 +23,9 @@ public sealed record MigrationVm
     /// <summary>RAM in bytes.</summary>
     public required long MemoryBytes { get; init; }
 
+    /// <summary>Pages the RAM was asked to be on.</summary>
+    public MemoryBacking MemoryBacking { get; init; }
+
     /// <summary>Number of virtual CPUs.</summary>
     public required int VcpuCount { get; init; }
 
@@ -53,6 +56,18 @@ public sealed record MigrationVm
     /// <summary>Why the vCPUs cannot be slowed down; null where they can.</summary>
     public string? ThrottleRefused { get; init; }
 
+    /// <summary>Why writes cannot be traced in units coarser than a page; null where they can.</summary>
+    public string? CoarseTraceRefused { get; init; }
+
+    /// <summary>Why a page cannot be made to fail as after a memory error; null where it can.</summary>
+    public string? PoisonRefused { get; init; }
+
+    /// <summary>Why its memory is not on large pages, or why they cannot be kept; null where neither is so.</summary>
+    public string? LargePagesRefused { get; init; }
+
+    /// <summary>Why it cannot resume at another host before all of its memory is there; null where it can.</summary>
+    public string? PostcopyRefused { get; init; }
+
     /// <summary>Id of the migration that is moving it; null where none is.</summary>
     public Guid? MigrationId { get; init; }
 
@@ -67,6 +82,7 @@ public sealed record MigrationVm
         State = (VmState)vm.State,
         Hypervisor = (HypervisorKind)vm.Specification.Hypervisor,
         MemoryBytes = vm.Specification.MemoryBytes,
+        MemoryBacking = (MemoryBacking)vm.Specification.Backing,
         VcpuCount = vm.Specification.VcpuCount,
         Program = (GuestProgramKind?)vm.Specification.Embedded?.Program,
         ProcessId = vm.Instance?.ProcessId,
@@ -77,6 +93,10 @@ public sealed record MigrationVm
         EngineMigrationRefused = vm.Capabilities?.EngineMigrationRefused,
         PopulationRefused = vm.Capabilities?.PopulationRefused,
         ThrottleRefused = vm.Capabilities?.ThrottleRefused,
+        CoarseTraceRefused = vm.Capabilities?.CoarseTraceRefused,
+        PoisonRefused = vm.Capabilities?.PoisonRefused,
+        LargePagesRefused = vm.Capabilities?.LargePagesRefused,
+        PostcopyRefused = vm.Capabilities?.PostcopyRefused,
         MigrationId = vm.MigrationId,
     };
 }

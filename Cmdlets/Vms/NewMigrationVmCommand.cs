@@ -48,6 +48,13 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     [ValidateRange(1, 64)]
     public int VcpuCount { get; set; } = 1;
 
+    /// <summary>
+    /// Pages the RAM is on: BasePages of 4 KiB, the default, TransparentHugePages of 2 MiB where the kernel has some, or HugeTlb, which
+    /// takes reserved ones (QEMU only). Where the host cannot give them, Get-LargePage says why.
+    /// </summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public MemoryBacking MemoryBacking { get; set; } = MemoryBacking.BasePages;
+
     /// <summary>The program each vCPU of an embedded VM runs.</summary>
     [Parameter(ParameterSetName = Embedded)]
     public GuestProgramKind Program { get; set; } = GuestProgramKind.SequentialWriter;
@@ -137,6 +144,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
                 Name = Name,
                 MemoryBytes = MemoryBytes,
                 VcpuCount = VcpuCount,
+                Backing = (Engine.Hypervisors.MemoryBacking)MemoryBacking,
                 Embedded = ParameterSetName == Embedded ? SpecifyEmbedded() : null,
                 Qemu = DemoGuest ? await BuildDemoGuestAsync(token).ConfigureAwait(false) : qemu,
             };

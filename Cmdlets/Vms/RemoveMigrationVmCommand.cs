@@ -17,16 +17,7 @@ public sealed class RemoveMigrationVmCommand : VmSelectionCmdlet
 
     private protected override void ProcessVm(LocatedVm vm, object target)
     {
-        if (!IsAgreed(vm)) return;
+        if (!IsAgreed(Force, vm.Title, "Remove VM")) return;
         Attempt(target, token => vm.Host.RemoveVmAsync(vm.Id, token));
-    }
-
-    private bool IsAgreed(LocatedVm vm)
-    {
-        const string Action = "Remove VM";
-        bool asks = MyInvocation.BoundParameters.ContainsKey("WhatIf") || MyInvocation.BoundParameters.ContainsKey("Confirm");
-        if (!Force || asks || LanguagePrimitives.IsTrue(GetVariableValue("WhatIfPreference"))) return ShouldProcess(vm.Title, Action);
-        WriteVerbose($"{Action}: {vm.Title}");
-        return true;
     }
 }
