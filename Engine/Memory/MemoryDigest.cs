@@ -1,10 +1,13 @@
+using System.Buffers.Binary;
 using System.IO.Hashing;
 
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
 /// One XXH128 over all of a paused VM's memory: each MiB is hashed by itself, in parallel, and the digest is the hash of those hashes in
-/// order. Holes count as zeros and are not read, so that equal contents give equal digests however sparse their backing is.
+/// order. Holes count as zeros and are not read, so that equal contents give equal digests however sparse their backing is. Poisoned pages
+/// count as zeros too; where there are any, their numbers (u64, little-endian, ascending) follow the hashes, so that equal digests also
+/// mean that the same pages are poisoned.
 /// </summary>
 internal static class MemoryDigest
 {
@@ -14,11 +17,31 @@ internal static class MemoryDigest
     private static readonly byte[] zeroHash = XxHash128.Hash(new byte[BlockBytes]);
 
     /// <returns>The digest as 32 hexadecimal digits.</returns>
-    /// <exception cref="MigrationException">Where a page cannot be read.</exception>
     public static Task<string> ComputeAsync(GuestMemory memory, CancellationToken cancellationToken) =>
         Task.Run(() => Compute(memory, cancellationToken), cancellationToken);
 
     private static string Compute(GuestMemory memory, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            // A page that turns bad on the way was hashed with its contents, or by another reader was not: only a look at a set of poisoned
+            // pages that stood still is a digest. The set only grows.
+            int poisoned = memory.Poisoned.Count;
+            byte[] hashes = HashBlocks(memory, cancellationToken);
+            IReadOnlyList<PoisonedPage> pages = memory.Poisoned.ToList();
+            if (pages.Count != poisoned) continue;
+            int end = hashes.Length;
+            Array.Resize(ref hashes, end + (pages.Count * sizeof(long)));
+            for (int i = 0; i < pages.Count; i++)
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(hashes.AsSpan(end + (i * sizeof(long))), pages[i].Page);
+            }
+
+            return Convert.ToHexStringLower(XxHash128.Hash(hashes));
+        }
+    }
+
+    private static byte[] HashBlocks(GuestMemory memory, CancellationToken cancellationToken)
     {
         int blockCount = checked((int)((memory.SizeBytes + BlockBytes - 1) / BlockBytes));
         byte[] hashes = new byte[blockCount * HashBytes];
@@ -36,7 +59,7 @@ internal static class MemoryDigest
                 return buffer;
             },
             _ => { });
-        return Convert.ToHexStringLower(XxHash128.Hash(hashes));
+        return hashes;
     }
 
     private static PageSet FindBlocksWithData(GuestMemory memory, int blockCount)
@@ -53,11 +76,13 @@ internal static class MemoryDigest
 
     private static void HashBlock(GuestMemory memory, long offset, Span<byte> buffer, Span<byte> hash)
     {
-        int count = memory.TryRead(offset, buffer);
-        if (count < buffer.Length)
+        for (int done = 0; done < buffer.Length;)
         {
-            throw new MigrationException(
-                MigrationErrorReason.HypervisorFailed, $"The guest's page at RAM offset 0x{offset + count:x} cannot be read: a memory error.");
+            done += memory.TryRead(offset + done, buffer[done..]);
+            if (done == buffer.Length) break;
+            int page = done & ~(GuestMemory.PageSizeBytes - 1);
+            buffer.Slice(page, GuestMemory.PageSizeBytes).Clear();
+            done = page + GuestMemory.PageSizeBytes;
         }
 
         XxHash128.Hash(buffer, hash);

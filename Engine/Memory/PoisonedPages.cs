@@ -26,6 +26,21 @@ public sealed class PoisonedPages
         return added;
     }
 
+    /// <summary>Adds a page, or puts this in the place of what is known of it.</summary>
+    public void Describe(PoisonedPage page)
+    {
+        pages[page.Page] = page;
+        any = true;
+    }
+
+    /// <summary>How many bytes from <paramref name="offset"/> on, at most <paramref name="lengthBytes"/>, lie before the next poisoned page.</summary>
+    public int ReadableBytes(long offset, int lengthBytes)
+    {
+        if (!any || lengthBytes == 0) return lengthBytes;
+        long first = FindFirst(offset >> GuestMemory.PageShift, ((offset + lengthBytes - 1) >> GuestMemory.PageShift) + 1);
+        return first < 0 ? lengthBytes : (int)Math.Max((first << GuestMemory.PageShift) - offset, 0);
+    }
+
     /// <summary>The first poisoned page from <paramref name="first"/> to before <paramref name="end"/>; −1 where there is none.</summary>
     public long FindFirst(long first, long end)
     {

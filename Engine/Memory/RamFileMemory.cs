@@ -49,11 +49,20 @@ public sealed class RamFileMemory : GuestMemory
     public static RamFileMemory Open(string path, long sizeBytes) => new(OpenFile.ForReadingAndWriting(path), sizeBytes);
 
     /// <inheritdoc/>
+    /// <remarks>A page that the kernel fails (EIO, EHWPOISON) is added to <see cref="GuestMemory.Poisoned"/>.</remarks>
     public override int TryRead(long offset, Span<byte> destination)
     {
         CheckRange(offset, destination.Length);
-        int count = PositionalIo.ReadFully(file, offset, destination, out int errno);
-        if (count == destination.Length || errno is Errno.EIO or Errno.EHWPOISON) return count;
+        // A page that only a marker in the page tables poisons still reads from the file.
+        int lengthBytes = Poisoned.ReadableBytes(offset, destination.Length);
+        int count = PositionalIo.ReadFully(file, offset, destination[..lengthBytes], out int errno);
+        if (count == lengthBytes) return count;
+        if (errno is Errno.EIO or Errno.EHWPOISON)
+        {
+            Poisoned.Add(new((offset + count) >> PageShift, PoisonSource.FailedRead, DateTimeOffset.UtcNow));
+            return count;
+        }
+
         throw errno == 0 ? Truncated(offset + count) : Errno.Failure(errno, "pread", Describe(offset, destination.Length));
     }
 

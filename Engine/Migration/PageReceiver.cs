@@ -57,13 +57,29 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
         PageFrame.ReadRuns(table, basePage, payloadBytes, memory.PageCount, frameRuns);
         foreach (PageRun run in frameRuns)
         {
-            if (run.Kind == PageRunKind.Data) ReceiveData(connection, run);
-            else ClearPages(run);
+            switch (run.Kind)
+            {
+                case PageRunKind.Data:
+                    ReceiveData(connection, run);
+                    break;
+                case PageRunKind.Poisoned:
+                    Poison(run);
+                    break;
+                default:
+                    ClearPages(run);
+                    break;
+            }
         }
     }
 
     private void ReceiveData(DataConnection connection, PageRun run)
     {
+        if (memory.Poisoned.FindFirst(run.FirstPage, run.FirstPage + run.PageCount) is >= 0 and long poisoned)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.ProtocolViolation, $"The peer sent contents of page {poisoned}, which it had said is poisoned.");
+        }
+
         long offset = run.FirstPage << GuestMemory.PageShift;
         int lengthBytes = run.PageCount << GuestMemory.PageShift;
         connection.Receive(memory.ReceiveWindow(offset, lengthBytes));
@@ -81,6 +97,16 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
         for (long next = run.FirstPage; written.TryFindRun(next, end, out long first, out long count); next = first + count)
         {
             for (long page = first; page < first + count; page++) memory.Write(page << GuestMemory.PageShift, zeroPage);
+        }
+    }
+
+    /// <summary>The pages are marked in the VM's page tables once all memory is here; what came for them before is dropped.</summary>
+    private void Poison(PageRun run)
+    {
+        ClearPages(run);
+        for (long page = run.FirstPage; page < run.FirstPage + run.PageCount; page++)
+        {
+            memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
         }
     }
 

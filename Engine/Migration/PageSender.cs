@@ -26,6 +26,7 @@ internal sealed class PageSender(
 
     private readonly PageRun[] runs = new PageRun[PageFrame.MaxPages];
     private readonly UInt128[] hashes = sent is null ? [] : new UInt128[PageFrame.MaxPages];
+    private readonly PoisonSafeReader reader = new(memory, PageFrame.MaxPages);
     private ulong flushes;
 
     /// <summary>Sends this channel's share of the set.</summary>
@@ -68,9 +69,15 @@ internal sealed class PageSender(
         while (pages.TryFindRun(next, basePage + PageFrame.MaxPages, out long first, out long count))
         {
             int readFrom = dataPages;
-            ReadWhole(first, data.Slice(readFrom << GuestMemory.PageShift, (int)count << GuestMemory.PageShift));
+            reader.Read(first, data.Slice(readFrom << GuestMemory.PageShift, (int)count << GuestMemory.PageShift));
             for (int i = 0; i < count; i++)
             {
+                if (reader.IsPoisoned(i))
+                {
+                    AppendPage(first + i, PageRunKind.Poisoned, ref runCount);
+                    continue;
+                }
+
                 Span<byte> page = Page(data, readFrom + i);
                 if (sent is not null && sent.IsUnchanged(first + i, hashes[first + i - basePage] = sent.Hash(page)))
                 {
@@ -120,18 +127,6 @@ internal sealed class PageSender(
     }
 
     private static Span<byte> Page(Span<byte> data, int index) => data.Slice(index << GuestMemory.PageShift, GuestMemory.PageSizeBytes);
-
-    private void ReadWhole(long firstPage, Span<byte> destination)
-    {
-        long offset = firstPage << GuestMemory.PageShift;
-        int count = memory.TryRead(offset, destination);
-        if (count < destination.Length)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.HypervisorFailed, $"The guest's page at RAM offset 0x{offset + count:x} cannot be read: a memory error.",
-                "Move the workload off this VM, or restart the VM so that it gets other memory.");
-        }
-    }
 
     private void AppendPage(long page, PageRunKind kind, ref int runCount)
     {

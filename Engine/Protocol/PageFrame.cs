@@ -70,7 +70,7 @@ internal static class PageFrame
             int count = BinaryPrimitives.ReadUInt16LittleEndian(table[4..]);
             var kind = (PageRunKind)BinaryPrimitives.ReadUInt16LittleEndian(table[6..]);
             if (first < next || count == 0 || first + count > Math.Min(pageCount, basePage + MaxPages)
-                || kind is not (PageRunKind.Data or PageRunKind.Zero))
+                || kind is not (PageRunKind.Data or PageRunKind.Zero or PageRunKind.Poisoned))
             {
                 throw Violation($"run {i} of a page frame: {count} pages of kind {(ushort)kind} at page {first}");
             }
