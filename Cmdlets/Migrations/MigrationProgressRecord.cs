@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -37,9 +38,21 @@ internal static class MigrationProgressRecord
     {
         MigrationProgress progress = status.Progress;
         if (progress.Pass < 1) return status.State.ToString();
+        if (status.State == Engine.Migration.MigrationState.Postcopy)
+        {
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{status.State}, the VM runs on {status.DestinationHostName}: {(progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB missing there, "
+                + $"{progress.BytesPerSecond / (1 << 20):F0} MiB/s");
+        }
+
         string slowed = progress.VcpuShare is > 0 and < 1
             ? string.Create(CultureInfo.InvariantCulture, $", guest slowed to {progress.VcpuShare:P0}")
             : "";
+        if (progress.WriteTrace is { FaultDelay.Ticks: > 0 } trace)
+        {
+            slowed += string.Create(CultureInfo.InvariantCulture, $", first writes held back {trace.FaultDelay.TotalMilliseconds:F1} ms");
+        }
+
         return string.Create(CultureInfo.InvariantCulture,
             $"{status.State}, pass {progress.Pass}: {progress.BytesSent >> 20} MiB sent, "
             + $"{progress.BytesPerSecond / (1 << 20):F0} MiB/s{slowed}");

@@ -5,7 +5,8 @@ using VmMigration.Engine.Migration;
 namespace VmMigration.Cmdlets;
 
 /// <summary>
-/// Waits for migrations at once, with one time limit: writes those that completed, as they do, and an error about each that did not.
+/// Waits for migrations at once, with one time limit: writes those that completed, as they do, and an error about each that did not. One
+/// that stands still in post-copy is an error at once: it would not end by itself, and whoever can resume it is waiting here.
 /// Ending the wait leaves the migrations alone, for their source hosts drive them, unless they are to be cancelled when the pipeline stops.
 /// </summary>
 internal sealed class MigrationWait(MigrationCmdlet cmdlet)
@@ -36,6 +37,7 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
             await foreach (MigrationStatus next in migration.Host.WatchMigrationAsync(status.Id, limit).ConfigureAwait(false))
             {
                 status = next;
+                if (next.State == Engine.Migration.MigrationState.PostcopyPaused) break;
                 if (throttle.Admits(next)) queue.Post(() => cmdlet.WriteProgress(MigrationProgressRecord.Create(next)));
             }
 
@@ -48,7 +50,7 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         catch (OperationCanceledException) when (CancelsOnStop)
         {
             // The pipeline's token is used up; the source host ends a cancellation by itself.
-            await migration.Host.CancelMigrationAsync(status.Id, CancellationToken.None).ConfigureAwait(false);
+            await MigrationCancellation.EndAsync(migration, CancellationToken.None).ConfigureAwait(false);
             throw;
         }
         catch (MigrationException exception)
@@ -61,18 +63,25 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
     {
         VmMigrationOperation operation = VmMigrationOperation.From(status);
         foreach (string fallback in status.Result?.Fallbacks ?? []) cmdlet.WriteVerbose($"{status.VmName}: {fallback}");
+        if (!status.HasEnded) EndProgress(status);
         if (operation.State == MigrationState.Completed) cmdlet.WriteObject(operation);
         else cmdlet.WriteError(MigrationError.ToRecord(status, operation));
     }
 
     private void WriteTimeout(string title, MigrationStatus status)
     {
-        ProgressRecord progress = MigrationProgressRecord.Create(status);
-        progress.RecordType = ProgressRecordType.Completed;
-        cmdlet.WriteProgress(progress);
+        EndProgress(status);
         cmdlet.WriteError(MigrationError.ToRecord(
             new MigrationException(MigrationErrorReason.TimedOut, $"The {title} is still in state {status.State}; it goes on.",
                 "Wait again with Wait-VmMigration, or cancel it with Stop-VmMigration."),
             VmMigrationOperation.From(status)));
+    }
+
+    /// <summary>Takes the bar away of a migration that is no longer waited for.</summary>
+    private void EndProgress(MigrationStatus status)
+    {
+        ProgressRecord progress = MigrationProgressRecord.Create(status);
+        progress.RecordType = ProgressRecordType.Completed;
+        cmdlet.WriteProgress(progress);
     }
 }

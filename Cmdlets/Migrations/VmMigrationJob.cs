@@ -21,7 +21,7 @@ internal sealed class VmMigrationJob : Job
         PSJobTypeName = "VmMigration";
     }
 
-    public override bool HasMoreData => Output.Count + Error.Count + Progress.Count > 0;
+    public override bool HasMoreData => Output.Count + Error.Count + Warning.Count + Progress.Count > 0;
 
     public override string Location => migration.Status.SourceHostName;
 
@@ -36,11 +36,12 @@ internal sealed class VmMigrationJob : Job
 
     public override void StopJob()
     {
-        if (JobStateInfo.State is not JobState.Running) return;
+        if (JobStateInfo.State is not (JobState.Running or JobState.Blocked)) return;
         isStopRequested = true;
         try
         {
-            Task.Run(() => migration.Host.CancelMigrationAsync(status.Id, disposal.Token)).GetAwaiter().GetResult();
+            // One that stands still is let go: the migration is kept, the job is over.
+            if (!Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult()) disposal.Cancel();
         }
         catch (MigrationException exception)
         {
@@ -65,7 +66,9 @@ internal sealed class VmMigrationJob : Job
             var throttle = new ProgressThrottle();
             await foreach (MigrationStatus next in migration.Host.WatchMigrationAsync(status.Id, disposal.Token).ConfigureAwait(false))
             {
+                MigrationStatus before = status;
                 status = next;
+                ShowStandstill(before, next);
                 if (throttle.Admits(next)) Progress.Add(MigrationProgressRecord.Create(next));
             }
 
@@ -73,7 +76,7 @@ internal sealed class VmMigrationJob : Job
         }
         catch (OperationCanceledException)
         {
-            // The job was removed; nobody looks at it any more.
+            // The job was removed, or stopped while the migration stood still; nobody looks at it any more.
             outcome = JobState.Stopped;
         }
         catch (MigrationException exception)
@@ -83,6 +86,21 @@ internal sealed class VmMigrationJob : Job
         }
 
         SetJobState(outcome);
+    }
+
+    /// <summary>A migration that stands still waits for somebody to act, which is what a blocked job means.</summary>
+    private void ShowStandstill(MigrationStatus before, MigrationStatus now)
+    {
+        bool stood = before.State == Engine.Migration.MigrationState.PostcopyPaused;
+        bool stands = now.State == Engine.Migration.MigrationState.PostcopyPaused;
+        if (stood == stands) return;
+        if (stands)
+        {
+            MigrationException standstill = MigrationError.Standstill(now);
+            Warning.Add(new WarningRecord($"{standstill.Message} {standstill.RecommendedAction}"));
+        }
+
+        SetJobState(stands ? JobState.Blocked : JobState.Running);
     }
 
     private JobState ReportEnd()

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using VmMigration.Engine;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -13,9 +14,10 @@ internal static class MigrationError
             ErrorDetails = new(exception.Message) { RecommendedAction = exception.RecommendedAction ?? "" },
         };
 
-    /// <summary>The error of a migration that ended without completing.</summary>
+    /// <summary>The error of a migration that ended without completing, or does not go on by itself.</summary>
     public static ErrorRecord ToRecord(MigrationStatus status, object target)
     {
+        if (status.State == Engine.Migration.MigrationState.PostcopyPaused) return ToRecord(Standstill(status), target);
         string name = $"Migration of '{status.VmName}' from {status.SourceHostName} to {status.DestinationHostName}";
         string outcome = status.State == Engine.Migration.MigrationState.Undecided
             ? "ended undecided; both copies are kept paused"
@@ -23,6 +25,13 @@ internal static class MigrationError
         return ToRecord(
             new MigrationException(status.ErrorReason, $"{name} {outcome}: {status.ErrorMessage}", status.RecommendedAction), target);
     }
+
+    /// <summary>What a migration that stands still in post-copy says; its reason is always <see cref="MigrationErrorReason.ConnectionLost"/>.</summary>
+    public static MigrationException Standstill(MigrationStatus status) => new(
+        MigrationErrorReason.ConnectionLost,
+        $"Migration of '{status.VmName}' stands still: the link broke after the VM had resumed. It is paused on {status.DestinationHostName}, and "
+        + $"{(status.Progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB of its memory are still on {status.SourceHostName}. Nothing is lost while both hosts run.",
+        $"Mend the link, then go on with: Resume-VmMigration {status.VmName}");
 
     public static ErrorCategory CategoryOf(MigrationErrorReason reason) => reason switch
     {
