@@ -16,8 +16,11 @@ namespace VmMigration.Engine.Memory;
 /// </remarks>
 public sealed class UserfaultfdPopulator : PageTablePopulator
 {
-    /// <summary>What the userfaultfd must have been made with.</summary>
+    /// <summary>What the userfaultfd must have been made with, for a file on a tmpfs.</summary>
     public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.MinorShmem;
+
+    /// <summary>What the userfaultfd must have been made with, for a file on a hugetlbfs.</summary>
+    public const UserfaultfdFeatures RequiredFeaturesForHugetlb = UserfaultfdFeatures.MinorHugetlbfs;
 
     private const int EntriesPerRead = 512;
     private const int EntryBytes = 8;
@@ -29,6 +32,7 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     private readonly int processId;
     private readonly ulong address;
     private readonly long sizeBytes;
+    private readonly int pageSizeBytes;
     private readonly RamFileExtents extents;
     private readonly SafeFileHandle pagemap;
     private long pages;
@@ -41,12 +45,16 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     /// <param name="address">Address of the RAM block in that process, which starts with the file.</param>
     /// <param name="ramFile">The RAM file; it stays the caller's and is opened again.</param>
     /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
-    public UserfaultfdPopulator(Userfaultfd userfaultfd, PidFd target, ulong address, SafeFileHandle ramFile, long sizeBytes)
+    /// <param name="pageSizeBytes">Size of the entries to make: 4 KiB, or that of a hugetlbfs's pages.</param>
+    public UserfaultfdPopulator(
+        Userfaultfd userfaultfd, PidFd target, ulong address, SafeFileHandle ramFile, long sizeBytes,
+        int pageSizeBytes = GuestMemory.PageSizeBytes)
     {
         this.userfaultfd = userfaultfd;
         processId = target.ProcessId;
         this.address = address;
         this.sizeBytes = sizeBytes;
+        this.pageSizeBytes = pageSizeBytes;
         extents = new RamFileExtents(ramFile, sizeBytes);
         try
         {
@@ -80,8 +88,8 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
         }
 
         long start = Stopwatch.GetTimestamp();
-        long end = (offset + lengthBytes + GuestMemory.PageSizeBytes - 1) & ~(long)(GuestMemory.PageSizeBytes - 1);
-        long first = offset & ~(long)(GuestMemory.PageSizeBytes - 1);
+        long end = (offset + lengthBytes + pageSizeBytes - 1) & ~((long)pageSizeBytes - 1);
+        long first = offset & ~((long)pageSizeBytes - 1);
         if (first == end) return;
         long mappedBytes;
         userfaultfd.Register(address + (ulong)first, (ulong)(end - first), UserfaultfdModes.Minor);
@@ -125,11 +133,12 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
                     spin.SpinOnce();
                     break;
                 case UserfaultfdOutcome.Exists:
-                    position = SkipOccupied(position + GuestMemory.PageSizeBytes, end);
+                    position = SkipOccupied(position + pageSizeBytes, end);
                     break;
                 case UserfaultfdOutcome.NotInFile:
                     // A hole. Where data begins at this very page it arrived just now, and whoever wrote it populates it.
-                    if (!extents.TryFindStart(position + GuestMemory.PageSizeBytes, out position)) return total;
+                    if (!extents.TryFindStart(position + pageSizeBytes, out position)) return total;
+                    position &= ~((long)pageSizeBytes - 1);
                     break;
             }
         }
@@ -150,7 +159,7 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
             if (count == 0) throw new MigrationException(MigrationErrorReason.VmExited, $"Process {processId} ended.");
             foreach (ulong entry in entries[..(count / EntryBytes)])
             {
-                if ((entry & OccupiedBits) == 0) return position;
+                if ((entry & OccupiedBits) == 0) return position & ~((long)pageSizeBytes - 1);
                 position += GuestMemory.PageSizeBytes;
             }
         }

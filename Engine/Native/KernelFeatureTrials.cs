@@ -7,6 +7,8 @@ namespace VmMigration.Engine.Native;
 internal static class KernelFeatureTrials
 {
     private const int CapabilitySysPtrace = 19;
+    private const int CapabilitySysAdmin = 21;
+    private const int CapabilitySysNice = 23;
     private const int YamaAdministratorOnly = 2;
 
     /// <summary>The features of userfaultfd(2); null where it cannot be called.</summary>
@@ -82,6 +84,27 @@ internal static class KernelFeatureTrials
         const string scopePath = "/proc/sys/kernel/yama/ptrace_scope";
         int scope = File.Exists(scopePath) ? int.Parse(File.ReadAllText(scopePath), CultureInfo.InvariantCulture) : 0;
         return scope == 0 || (scope <= YamaAdministratorOnly && HasCapability(CapabilitySysPtrace));
+    }
+
+    /// <summary>Whether this account may mount file systems.</summary>
+    public static bool Mount() => HasCapability(CapabilitySysAdmin);
+
+    /// <summary>Whether MADV_COLLAPSE works on other processes: tried on this one, where it needs no right of its own.</summary>
+    public static bool ProcessMadvise()
+    {
+        if (!HasCapability(CapabilitySysNice)) return false;
+        using MemoryMapping page = MemoryMapping.AllocateAnonymous(MemoryMapping.AlignmentBytes);
+        page.Slice(0, 1)[0] = 1;
+        using PidFd self = PidFd.Open(Environment.ProcessId);
+        try
+        {
+            // EINVAL: the kernel does not know the advice. ENOMEM and EAGAIN: it does, but has no large page this moment.
+            return Native.ProcessMadvise.Collapse(self, (ulong)page.Address, (ulong)page.SizeBytes) != CollapseOutcome.Impossible;
+        }
+        catch (SystemCallException exception) when (exception.ErrorNumber is Errno.ENOSYS or Errno.EPERM)
+        {
+            return false;
+        }
     }
 
     private static bool HasCapability(int capability)

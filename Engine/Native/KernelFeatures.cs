@@ -41,6 +41,18 @@ public sealed record KernelFeatures
     /// <summary>pidfd_getfd(2), Linux 5.6.</summary>
     public bool PidfdGetfd { get; init; }
 
+    /// <summary>A tmpfs can put its files on large pages (a kernel with transparent large pages).</summary>
+    public bool HugeTmpfs { get; init; }
+
+    /// <summary>The kernel keeps a pool of pages of 2 MiB (hugetlbfs).</summary>
+    public bool HugeTlb { get; init; }
+
+    /// <summary>File systems can be mounted: CAP_SYS_ADMIN.</summary>
+    public bool Mount { get; init; }
+
+    /// <summary>Memory of other processes can be mapped by large pages: process_madvise(2) with MADV_COLLAPSE, Linux 6.1, and CAP_SYS_NICE.</summary>
+    public bool ProcessMadvise { get; init; }
+
     /// <summary>System calls can be injected: x86-64, and the right to trace processes of other parents.</summary>
     public bool Ptrace { get; init; }
 
@@ -76,6 +88,25 @@ public sealed record KernelFeatures
         (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 
+    /// <summary>What is missing for putting guest memory on a tmpfs of large pages; null where nothing is.</summary>
+    public string? HugeTmpfsObstacle => Describe(
+        "Guest memory cannot be put on a tmpfs of large pages",
+        (HugeTmpfs, "large pages of shared memory (CONFIG_TRANSPARENT_HUGEPAGE)"),
+        (Mount, MountNeed));
+
+    /// <summary>What is missing for putting guest memory on reserved large pages; null where nothing is.</summary>
+    public string? HugeTlbObstacle => Describe(
+        "Guest memory cannot be put on a hugetlbfs",
+        (HugeTlb, "a pool of pages of 2 MiB (CONFIG_HUGETLBFS)"),
+        (Mount, MountNeed));
+
+    /// <summary>What is missing for mapping a VM's memory by large pages before its guest touches it; null where nothing is.</summary>
+    public string? LargePopulationObstacle => Describe(
+        "Large pages are mapped only when the guest touches them",
+        (ProcessMadvise, "process_madvise with MADV_COLLAPSE (Linux 6.1, root or CAP_SYS_NICE)"));
+
+    private const string MountNeed = "the right to mount file systems (root or CAP_SYS_ADMIN)";
+
     private static string PtraceNeed => Native.Ptrace.IsSupported
         ? "the right to trace processes (root or CAP_SYS_PTRACE, see kernel.yama.ptrace_scope)"
         : "injected system calls, which are written for x86-64 Linux only";
@@ -86,6 +117,7 @@ public sealed record KernelFeatures
         if (!OperatingSystem.IsLinux()) return new();
         UserfaultfdFeatures? available = KernelFeatureTrials.UserfaultfdFeatures();
         UserfaultfdFeatures features = available ?? UserfaultfdFeatures.None;
+        var largePages = new LargePageSettings();
         return new()
         {
             Userfaultfd = available is not null,
@@ -98,6 +130,10 @@ public sealed record KernelFeatures
             PagemapScan = KernelFeatureTrials.PagemapScan(),
             PidfdGetfd = KernelFeatureTrials.PidfdGetfd(),
             Ptrace = KernelFeatureTrials.Ptrace(),
+            HugeTmpfs = largePages.HasHugeTmpfs,
+            HugeTlb = largePages.HasPool,
+            Mount = KernelFeatureTrials.Mount(),
+            ProcessMadvise = KernelFeatureTrials.ProcessMadvise(),
         };
     }
 
