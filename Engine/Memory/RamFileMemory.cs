@@ -5,14 +5,19 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// RAM of a VM that lives in a shared memory file (tmpfs or memfd), which the VM's process maps. Reads and writes are system calls on
-/// the file: a page with an uncorrectable memory error gives EIO, where a load from a mapping would end this process.
+/// RAM of a VM that lives in a shared memory file (tmpfs, hugetlbfs or memfd), which the VM's process maps. Reads and writes are system
+/// calls on the file: a page with an uncorrectable memory error gives EIO, where a load from a mapping would end this process.
 /// </summary>
+/// <remarks>
+/// A hugetlbfs takes no write(2): there a system call writes through the mapping. It knows no holes either; what was never written reads as
+/// zeros all the same, and takes no page.
+/// </remarks>
 public sealed class RamFileMemory : GuestMemory
 {
     private readonly SafeFileHandle file;
     private readonly MemoryMapping mapping;
     private readonly RamFileExtents extents;
+    private readonly bool takesNoWrite;
 
     /// <param name="file">The file, open for reading and writing; taken over also where the constructor fails.</param>
     /// <param name="sizeBytes">Size of the RAM block, which starts with the file; a multiple of the page size.</param>
@@ -32,6 +37,7 @@ public sealed class RamFileMemory : GuestMemory
                     MigrationErrorReason.InvalidArgument, $"The RAM file has 0x{fileBytes:x} bytes, the VM's memory 0x{sizeBytes:x}.");
             }
 
+            takesNoWrite = FileSystemType.Read(file) == FileSystemType.Hugetlbfs;
             extents = new RamFileExtents(file, sizeBytes);
             mapping = MemoryMapping.MapSharedFile(file, sizeBytes);
         }
@@ -70,6 +76,12 @@ public sealed class RamFileMemory : GuestMemory
     public override void Write(long offset, ReadOnlySpan<byte> source)
     {
         CheckRange(offset, source.Length);
+        if (takesNoWrite)
+        {
+            ProcessMemory.Write(mapping.Address + (nint)offset, source);
+            return;
+        }
+
         int done = 0;
         while (done < source.Length)
         {

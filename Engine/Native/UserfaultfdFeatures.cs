@@ -7,7 +7,7 @@ public enum UserfaultfdFeatures : ulong
     /// <summary>Nothing beyond the first version.</summary>
     None = 0,
 
-    /// <summary>UFFD_FEATURE_MINOR_HUGETLBFS, Linux 5.13: UFFDIO_CONTINUE on hugetlbfs, a large page at a time.</summary>
+    /// <summary>Faults on present, unmapped pages of a hugetlbfs, and UFFDIO_CONTINUE there, a large page at a time (Linux 5.13).</summary>
     MinorHugetlbfs = 1 << 9,
 
     /// <summary>Faults on present, unmapped pages of shared memory, and UFFDIO_CONTINUE (Linux 5.14).</summary>
