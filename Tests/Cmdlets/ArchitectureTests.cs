@@ -37,6 +37,9 @@ public sealed class ArchitectureTests
     [InlineData(typeof(MigrationState), typeof(Engine.Migration.MigrationState))]
     [InlineData(typeof(PreflightSeverity), typeof(Engine.Migration.PreflightSeverity))]
     [InlineData(typeof(WriteTraceMechanism), typeof(Engine.Memory.WriteTraceMechanism))]
+    [InlineData(typeof(MemoryBacking), typeof(Engine.Hypervisors.MemoryBacking))]
+    [InlineData(typeof(PoisonSource), typeof(Engine.Memory.PoisonSource))]
+    [InlineData(typeof(PostcopyPolicy), typeof(Engine.Migration.PostcopyPolicy))]
     public void Every_enumeration_has_the_engine_s_names_and_values(Type shown, Type engine)
     {
         Dictionary<string, int> ValuesOf(Type type) => Enum.GetNames(type).Where(name => name != "Invalid")
@@ -50,6 +53,34 @@ public sealed class ArchitectureTests
         Assert.Equal(NamesOf(typeof(MigrationResult)), NamesOf(typeof(VmMigrationResult)));
         Assert.Equal(NamesOf(typeof(DowntimeBreakdown)), NamesOf(typeof(DowntimeParts)));
         Assert.Equal(NamesOf(typeof(PassSummary)), NamesOf(typeof(MigrationPass)));
+        Assert.Equal(NamesOf(typeof(Engine.Migration.PostcopySummary)), NamesOf(typeof(PostcopySummary)));
+        Assert.Equal(NamesOf(typeof(Engine.Memory.LargePageCoverage)), NamesOf(typeof(LargePageCoverage)));
+        Assert.Empty(NamesOf(typeof(Engine.Memory.PoisonedPage)).Except(NamesOf(typeof(PoisonedPage))));
+        Assert.Empty(NamesOf(typeof(Engine.Hypervisors.VmCapabilities)).Except(NamesOf(typeof(MigrationVm))));
+    }
+
+    [Fact]
+    public void The_options_are_taken_over_from_the_engine_s_and_given_back_whole()
+    {
+        var options = new MigrationOptions
+        {
+            MaxBytesPerSecond = 1 << 30,
+            Channels = 3,
+            DowntimeLimit = TimeSpan.FromMilliseconds(7),
+            MaxPasses = 5,
+            MinVcpuShare = 0.5,
+            VerifyMemory = true,
+            PopulatePageTables = false,
+            WriteTraceGranularityBytes = 2 << 20,
+            PreserveLargePages = false,
+            Postcopy = VmMigration.Engine.Migration.PostcopyPolicy.AfterFirstPass,
+            ForceHypervisorMigration = true,
+        };
+
+        // Each differs from its default: one that is forgotten shows.
+        Assert.All(typeof(MigrationOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance),
+            property => Assert.NotEqual(property.GetValue(new MigrationOptions()), property.GetValue(options)));
+        Assert.Equal(options, VmMigrationOptions.From(options).ToEngine());
     }
 
     private static IEnumerable<string> NamesOf(Type type) =>

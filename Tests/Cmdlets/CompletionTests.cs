@@ -26,6 +26,11 @@ public sealed class CompletionTests : IDisposable
     [InlineData("Start-MigrationVm -Name ")]
     [InlineData("Start-VmMigration ")]
     [InlineData("Wait-VmMigration ")]
+    [InlineData("Resume-VmMigration ")]
+    [InlineData("Get-WriteTrace ")]
+    [InlineData("Get-LargePage ")]
+    [InlineData("Get-PoisonedPage -Name ")]
+    [InlineData("Add-PoisonedPage ")]
     public void VMs_are_offered(string line) => Assert.Equal([session.VmName], Complete(line + "vm-").Where(IsOurs));
 
     [Fact]
@@ -46,6 +51,12 @@ public sealed class CompletionTests : IDisposable
     [Fact]
     public void Guest_programs_are_offered_and_no_invalid_one() =>
         Assert.Equal(["Checksum", "HotSetWriter", "Idle", "SequentialWriter"], Complete("New-MigrationVm -Program ").Order());
+
+    [Theory]
+    [InlineData("Start-VmMigration web b -WriteTraceGranularity ", "2MB", "4KB", "64KB", "1GB", "Auto")]
+    [InlineData("Start-VmMigration web b -Postcopy ", "AfterFirstPass", "Never", "WhenNotConverging")]
+    [InlineData("New-MigrationVm -MemoryBacking ", "BasePages", "HugeTlb", "TransparentHugePages")]
+    public void Ways_are_offered_and_no_invalid_one(string line, params string[] offered) => Assert.Equal(offered.Order(), Complete(line).Order());
 
     private bool IsOurs(string text) => text.EndsWith(session.Suffix, StringComparison.Ordinal);
 

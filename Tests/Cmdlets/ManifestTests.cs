@@ -52,12 +52,13 @@ public sealed class ManifestTests : IDisposable
     }
 
     [Fact]
-    public void Only_removal_asks_by_default()
+    public void Only_removal_and_poisoning_ask_by_default()
     {
         string[] high = [.. typeof(MigrationCmdlet).Assembly.GetExportedTypes()
             .Where(type => type.GetCustomAttribute<CmdletAttribute>() is { ConfirmImpact: ConfirmImpact.High })
-            .Select(type => type.Name)];
-        Assert.Equal([nameof(RemoveMigrationVmCommand)], high);
+            .Select(type => type.Name)
+            .Order()];
+        Assert.Equal([nameof(AddPoisonedPageCommand), nameof(RemoveMigrationVmCommand)], high);
     }
 
     [Fact]
