@@ -1,5 +1,6 @@
 using Serilog;
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
 

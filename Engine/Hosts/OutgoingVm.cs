@@ -12,6 +12,9 @@ internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
     /// <summary>The VM, running or paused, for the migration to use. It stays the host's.</summary>
     public IVirtualMachine Machine { get; } = machine;
 
+    /// <inheritdoc/>
+    public AsyncLock RunState => slot.RunState;
+
     /// <summary>What the VM was made from, with what its hypervisor chose.</summary>
     public VmSpecification Specification => Machine.Specification;
 

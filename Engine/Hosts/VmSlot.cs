@@ -1,5 +1,6 @@
 using Serilog;
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -26,6 +27,11 @@ internal sealed class VmSlot
 
     /// <summary>What the VM is to be made from; the specification of a running one also says what its hypervisor chose.</summary>
     public VmSpecification Specification { get; }
+
+    /// <summary>
+    /// Held by whoever pauses and resumes the VM while a migration may have it. Entered before the VM's own lock, never behind it.
+    /// </summary>
+    public AsyncLock RunState { get; } = new();
 
     /// <summary>Name of the VM.</summary>
     public string Name => Specification.Name;

@@ -11,6 +11,8 @@ namespace VmMigration.Engine.Hypervisors;
 /// <param name="PoisonRefused">Why a page cannot be made to fail as after a memory error.</param>
 /// <param name="LargePagesRefused">Why its memory is not on large pages, or why they cannot be kept.</param>
 /// <param name="PostcopyRefused">Why the VM cannot resume before all of its memory is there.</param>
+/// <param name="PoisonFallback">In what other way than by a mark in the page tables a page is made to fail, and why.</param>
 public sealed record VmCapabilities(
     string? EngineMigrationRefused, string? PopulationRefused, string? ThrottleRefused, string? CoarseTraceRefused = null,
-    string? PoisonRefused = null, string? LargePagesRefused = null, string? PostcopyRefused = null);
+    string? PoisonRefused = null, string? LargePagesRefused = null, string? PostcopyRefused = null,
+    string? PoisonFallback = null);

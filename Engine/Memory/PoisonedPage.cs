@@ -8,4 +8,10 @@ public sealed record PoisonedPage(long Page, PoisonSource Source, DateTimeOffset
 {
     /// <summary>Where the guest sees it; null where the machine's memory map is not known.</summary>
     public long? GuestPhysicalAddress { get; init; }
+
+    /// <summary>
+    /// How it was found on the host where it was found first; null where that is this host. <see cref="Source"/> is
+    /// <see cref="PoisonSource.Carried"/> otherwise.
+    /// </summary>
+    public PoisonSource? OriginalSource { get; init; }
 }

@@ -46,7 +46,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
             : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
         await steps.TryAsync("tell the source that the VM runs here", () => control.SendAsync(
             FrameType.Resumed,
-            new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator),
+            new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator,
+                vm.Memory.Poisoned.IsEmpty ? null : vm.Capabilities.PoisonFallback),
             ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
         await steps.TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
         log.Information("Took over the VM from {Source}", request.SourceHostName);

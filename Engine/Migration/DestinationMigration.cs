@@ -163,6 +163,9 @@ internal sealed class DestinationMigration : IIncomingMigration
                 case FrameType.State:
                     await state.AppendAsync(frame.Payload, cancellationToken).ConfigureAwait(false);
                     break;
+                case FrameType.PoisonedPages when !memoryComplete:
+                    CarriedPoison.Receive(frame, vm.Memory);
+                    break;
                 case FrameType.Verify:
                     await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
                     verified = true;
@@ -172,6 +175,7 @@ internal sealed class DestinationMigration : IIncomingMigration
                     // handling must serve the VM, since loading devices touches its memory.
                     pages.Seal();
                     populator?.Dispose();
+                    await CarriedPoison.MarkAsync(vm, cancellationToken).ConfigureAwait(false);
                     memoryComplete = true;
                     break;
                 case FrameType.StateEnd when memoryComplete && !ready:

@@ -8,6 +8,12 @@ internal interface IOutgoingVm
     /// <summary>The VM, running or paused.</summary>
     IVirtualMachine Machine { get; }
 
+    /// <summary>
+    /// Held by whoever pauses and resumes the VM, or relies on its doing neither. The migration holds it except while it copies memory of the
+    /// running VM; it is never waited for by somebody who holds the VM's own lock.
+    /// </summary>
+    AsyncLock RunState { get; }
+
     /// <summary>The migration rolled back: the VM is an ordinary VM of its host again.</summary>
     Task ReturnAsync();
 

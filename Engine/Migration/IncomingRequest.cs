@@ -9,4 +9,8 @@ namespace VmMigration.Engine.Migration;
 /// <param name="Options">How the migration is to be done.</param>
 /// <param name="SourceHostName">Name of the host it comes from, for logs.</param>
 public sealed record IncomingRequest(
-    Guid MigrationId, VmSpecification Specification, StateContents Contents, MigrationOptions Options, string SourceHostName);
+    Guid MigrationId, VmSpecification Specification, StateContents Contents, MigrationOptions Options, string SourceHostName)
+{
+    /// <summary>How many poisoned pages of the VM are known at the source: the destination must be able to make as many fail.</summary>
+    public int PoisonedPageCount { get; init; }
+}

@@ -13,6 +13,7 @@ namespace VmMigration.Engine.Migration;
 internal sealed class SourceMigration
 {
     private readonly IVirtualMachine vm;
+    private readonly AsyncLock runState;
     private readonly MigrationRequest request;
     private readonly IMigrationJournal journal;
     private readonly ILogger log;
@@ -23,10 +24,12 @@ internal sealed class SourceMigration
     private long stoppedAt;
     private long readyAt;
     private bool wasRunning;
+    private AsyncLock.Holder? runStateHeld;
 
     public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
     {
         vm = place.Machine;
+        runState = place.RunState;
         this.request = request;
         this.journal = journal;
         this.log = log.ForContext("MigrationId", request.Offer.MigrationId).ForContext("VmName", vm.Specification.Name);
@@ -65,6 +68,7 @@ internal sealed class SourceMigration
             MigrationResult result;
             try
             {
+                await HoldRunStateAsync(cancellationToken).ConfigureAwait(false);
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
                 link = await SourceLink.OpenAsync(request.Offer, ChannelCount(), vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
@@ -82,7 +86,18 @@ internal sealed class SourceMigration
         finally
         {
             if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
+            ReleaseRunState();
         }
+    }
+
+    /// <summary>From here on nobody else pauses or resumes the VM.</summary>
+    private async Task HoldRunStateAsync(CancellationToken cancellationToken) =>
+        runStateHeld = await runState.EnterAsync(cancellationToken).ConfigureAwait(false);
+
+    private void ReleaseRunState()
+    {
+        runStateHeld?.Dispose();
+        runStateHeld = null;
     }
 
     // One connection per processor up to four: beyond that they compete with the guest for the same processors.
@@ -116,6 +131,7 @@ internal sealed class SourceMigration
                 PagesUnchanged = counters.PagesUnchanged,
                 DowntimeParts = switchover.Parts,
                 MemoryVerified = switchover.MemoryVerified,
+                PoisonedPages = switchover.PoisonedPages,
             };
         }
         finally
@@ -128,12 +144,15 @@ internal sealed class SourceMigration
     private async Task<MigrationResult> MoveByEngineAsync(
         SourceLink link, BandwidthLimit limit, TransferCounters counters, Switchover switchover, CancellationToken cancellationToken)
     {
+        await vm.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
         trace = await vm.StartWriteTraceAsync(request.Options.WriteTraceGranularityBytes, cancellationToken).ConfigureAwait(false);
+        ReleaseRunState();
         var transfer = new PageTransfer(link, vm.Memory, limit, counters, trace.Overreports);
         var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
         Task downtimePath = DowntimePath.PrepareAsync();
         PageSet remaining = await precopy.RunAsync(trace, cancellationToken).ConfigureAwait(false);
         await downtimePath.ConfigureAwait(false);
+        await HoldRunStateAsync(cancellationToken).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Switchover);
         await switchover.RunAsync(precopy, trace, remaining, cancellationToken).ConfigureAwait(false);
         return new()
@@ -151,6 +170,8 @@ internal sealed class SourceMigration
 
     private async Task<MigrationResult> MoveByHypervisorAsync(Switchover switchover, CancellationToken cancellationToken)
     {
+        IReadOnlyList<PoisonedPage> poisoned = await vm.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
+        if (poisoned.Count > 0) throw PoisonRefusals.HypervisorMigration(vm.Specification.Name, poisoned);
         await switchover.RunHypervisorMigrationAsync(cancellationToken).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Switchover);
         string reason = vm.Capabilities.EngineMigrationRefused ?? "it was asked for.";
@@ -211,8 +232,12 @@ internal sealed class SourceMigration
         PagesPopulated = resumed.PagesPopulated,
         PopulationTime = resumed.PopulationTime,
         Accelerator = resumed.Accelerator,
-        Fallbacks = resumed.PopulationRefused is { } reason
-            ? [.. result.Fallbacks, $"No page tables were populated: {reason}"] : result.Fallbacks,
+        Fallbacks =
+        [
+            .. result.Fallbacks,
+            .. resumed.PopulationRefused is { } reason ? new[] { $"No page tables were populated: {reason}" } : [],
+            .. resumed.PoisonFallback is { } poison ? new[] { $"Poisoned pages were made to fail in another way: {poison}" } : [],
+        ],
     };
 
     private ValueTask RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(

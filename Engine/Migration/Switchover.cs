@@ -30,6 +30,9 @@ internal sealed class Switchover(
     /// <summary>Whether both sides' memory was compared and equal.</summary>
     public bool MemoryVerified { get; private set; }
 
+    /// <summary>The pages that are poisoned, once the destination knows them.</summary>
+    public IReadOnlyList<PoisonedPage> PoisonedPages { get; private set; } = [];
+
     /// <summary>When the vCPUs stood still, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long StoppedAt { get; private set; }
 
@@ -50,7 +53,8 @@ internal sealed class Switchover(
         // must: the state is held back until the destination has every page.
         stream.Hold();
         Task<TimeSpan> saving = CompleteAsync(save, cancellationToken);
-        Task<string>? digest = verifyMemory ? MemoryDigest.ComputeAsync(vm.Memory, cancellationToken) : null;
+        Task<IReadOnlyList<PoisonedPage>> finding = vm.FindPoisonedPagesAsync(cancellationToken);
+        Task<string>? digest = verifyMemory ? DigestAsync(finding, cancellationToken) : null;
         try
         {
             start = Stopwatch.GetTimestamp();
@@ -58,6 +62,8 @@ internal sealed class Switchover(
             trace.CollectAndRearm(remaining);
             await precopy.SendPassAsync(remaining, paused: true, cancellationToken).ConfigureAwait(false);
             Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(start) };
+            if (digest is not null) await ((Task)digest).ConfigureAwait(false);
+            await SendPoisonedAsync(await finding.ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             if (digest is not null) await VerifyAsync(digest, cancellationToken).ConfigureAwait(false);
             start = Stopwatch.GetTimestamp();
             await link.SendAsync(FrameType.Load, default, cancellationToken).ConfigureAwait(false);
@@ -67,6 +73,7 @@ internal sealed class Switchover(
         finally
         {
             // Whatever failed, nothing may go on reading the VM's memory or state behind the rollback.
+            await ((Task)finding).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (digest is not null) await ((Task)digest).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await ((Task)saving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -105,6 +112,21 @@ internal sealed class Switchover(
             if (pausing.IsCompletedSuccessfully) await (await pausing.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    /// <summary>The digest leaves poisoned pages out, and waits for the last of them to be known.</summary>
+    private async Task<string> DigestAsync(Task<IReadOnlyList<PoisonedPage>> finding, CancellationToken cancellationToken)
+    {
+        await finding.ConfigureAwait(false);
+        return await MemoryDigest.ComputeAsync(vm.Memory, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Nothing reads the memory any more: what failed under the last readers is known by now too.</summary>
+    private async Task SendPoisonedAsync(IReadOnlyList<PoisonedPage> found, CancellationToken cancellationToken)
+    {
+        PoisonedPages = vm.Memory.Poisoned.Count == found.Count
+            ? found : await vm.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
+        await CarriedPoison.SendAsync(link, PoisonedPages, cancellationToken).ConfigureAwait(false);
     }
 
     private static async Task<TimeSpan> CompleteAsync(IStateSave save, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Protocol;
 
@@ -13,6 +14,13 @@ internal sealed record FailureMessage(MigrationErrorReason Reason, string Messag
 /// <summary>Payload of <see cref="FrameType.Start"/>.</summary>
 internal sealed record StartMessage(int Channels, long MemoryBytes);
 
+/// <summary>Payload of <see cref="FrameType.PoisonedPages"/>: a part of the pages that are poisoned at the source.</summary>
+internal sealed record PoisonedPagesMessage(IReadOnlyList<PoisonedPage> Pages)
+{
+    /// <summary>Most pages in one message; more travel in several.</summary>
+    public const int MaxPages = 1024;
+}
+
 /// <summary>Payload of <see cref="FrameType.Verify"/>: XXH128 digest of all memory, as hexadecimal digits.</summary>
 internal sealed record VerifyMessage(string Digest);
 
@@ -21,7 +29,8 @@ internal sealed record GrantMessage(bool Resume);
 
 /// <summary>Payload of <see cref="FrameType.Resumed"/>.</summary>
 internal sealed record ResumedMessage(
-    TimeSpan CommitTime, TimeSpan ResumeTime, long PagesPopulated, TimeSpan PopulationTime, string? PopulationRefused, string? Accelerator);
+    TimeSpan CommitTime, TimeSpan ResumeTime, long PagesPopulated, TimeSpan PopulationTime, string? PopulationRefused, string? Accelerator,
+    string? PoisonFallback);
 
 /// <summary>Payload of <see cref="FrameType.Report"/>.</summary>
 internal sealed record ReportMessage(long? FaultsAfterResume);
@@ -33,6 +42,7 @@ internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 [JsonSerializable(typeof(WelcomeMessage))]
 [JsonSerializable(typeof(FailureMessage))]
 [JsonSerializable(typeof(StartMessage))]
+[JsonSerializable(typeof(PoisonedPagesMessage))]
 [JsonSerializable(typeof(VerifyMessage))]
 [JsonSerializable(typeof(GrantMessage))]
 [JsonSerializable(typeof(ResumedMessage))]

@@ -25,4 +25,6 @@ internal enum FrameType : ushort
     Report = 42,
     Abort = 43,
     Outcome = 44,
+
+    PoisonedPages = 48,
 }

@@ -8,6 +8,8 @@ internal sealed class BareVm(IVirtualMachine machine) : IIncomingVm, IOutgoingVm
 {
     public IVirtualMachine Machine => machine;
 
+    public AsyncLock RunState { get; } = new();
+
     public Task CompleteAsync(bool running) => Task.CompletedTask;
 
     public Task ReturnAsync() => Task.CompletedTask;

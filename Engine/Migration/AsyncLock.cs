@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace VmMigration.Engine.Hosts;
+namespace VmMigration.Engine.Migration;
 
 /// <summary>A lock that is waited for without a thread. Not reentrant.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "A SemaphoreSlim whose wait handle was never asked for holds nothing to release.")]
