@@ -43,7 +43,10 @@ public sealed class HelpTests : IDisposable
         Assert.Empty(bare);
     }
 
-    [Fact]
-    public void The_about_topic_is_found() =>
-        Assert.Contains("Start-VmMigration web01 -DestinationHost kvm02", session.RunClean("Get-Help about_VmMigration").Single<string>());
+    [Theory]
+    [InlineData("about_VmMigration", "Start-VmMigration web01 -DestinationHost kvm02")]
+    [InlineData("about_PoisonedPages", "Add-PoisonedPage lab01 0x3f000000")]
+    [InlineData("about_WriteTraces", "-WriteTraceGranularity 2MB")]
+    public void The_about_topics_are_found(string topic, string line) =>
+        Assert.Contains(line, session.RunClean($"Get-Help {topic}").Single<string>());
 }

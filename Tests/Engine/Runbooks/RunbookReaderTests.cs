@@ -27,6 +27,16 @@ public sealed class RunbookReaderTests
         Assert.Equal(7L, Literal(given["Vm"]));
     }
 
+    [Theory]
+    [InlineData("0x3f000000", 0x3f000000L)]
+    [InlineData("0X10", 16L)]
+    [InlineData("0x7fffffffffffffff", long.MaxValue)]
+    public void A_whole_number_may_be_hexadecimal(string text, long value)
+    {
+        Runbook runbook = RunbookSamples.Read($"steps: [{{ id: a, run: New-Thing, with: {{ Name: a, MemoryBytes: {text} }} }}]");
+        Assert.Equal(value, Literal(((CmdletStep)runbook.Steps[0]).Arguments.Single(argument => argument.Parameter.Name == "MemoryBytes").Value));
+    }
+
     [Fact]
     public void Defaults_fill_in_what_a_step_does_not_name()
     {
