@@ -13,6 +13,9 @@ internal sealed class HypervisorSet(IReadOnlyList<IHypervisor> hypervisors)
     /// </summary>
     public Func<IReadOnlyList<VmInstance>, CancellationToken, Task<IReadOnlyList<string>>>? RemoveLeftovers { get; init; }
 
+    /// <summary>Lets go of what VMs that are gone had needed, when the host is closed; null where there is nothing.</summary>
+    public Action? Close { get; init; }
+
     /// <summary>Finds the hypervisor a specification is for.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where the host has none of that kind.</exception>
     public IHypervisor For(VmSpecification specification) =>
@@ -20,6 +23,10 @@ internal sealed class HypervisorSet(IReadOnlyList<IHypervisor> hypervisors)
         ?? throw new MigrationException(MigrationErrorReason.PrerequisiteMissing,
             $"'{specification.Name}' needs the {specification.Hypervisor} hypervisor, which this host does not have.",
             "Use a host that has it.");
+
+    /// <inheritdoc cref="IHypervisor.FindLargePageObstacle"/>
+    public string? FindLargePageObstacle(VmSpecification specification) =>
+        hypervisors.FirstOrDefault(hypervisor => hypervisor.Kind == specification.Hypervisor)?.FindLargePageObstacle(specification);
 
     /// <summary>Attaches to a VM that something else started.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/> where no hypervisor here can.</exception>

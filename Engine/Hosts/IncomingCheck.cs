@@ -26,9 +26,10 @@ internal sealed class IncomingCheck(
         CheckPlace(specification, findings);
         await CheckHypervisorAsync(specification, findings, cancellationToken).ConfigureAwait(false);
         CheckMemory(specification, findings);
+        bool onLargePages = CheckLargePages(request, findings);
         if (specification.Qemu is not null)
         {
-            CheckRamDirectory(specification, findings);
+            if (!onLargePages) CheckRamDirectory(specification, findings);
             CheckFiles(specification, findings);
         }
 
@@ -83,6 +84,24 @@ internal sealed class IncomingCheck(
                 + $" {Mib(promised)} of it; '{specification.Name}' needs {Mib(specification.MemoryBytes)}.",
                 "Wait until the other migrations have ended."));
         }
+    }
+
+    /// <summary>Returns whether the VM's memory would be on a file system of large pages.</summary>
+    private bool CheckLargePages(IncomingRequest request, List<PreflightFinding> findings)
+    {
+        VmSpecification specification = request.Specification;
+        if (specification.Backing == MemoryBacking.BasePages) return false;
+        if (!request.Options.PreserveLargePages)
+        {
+            findings.Add(Information("LargePages", $"'{specification.Name}' gives its large pages up: PreserveLargePages is off."));
+            return false;
+        }
+
+        if (hypervisors.FindLargePageObstacle(specification) is not { } obstacle) return true;
+        findings.Add(new(PreflightSeverity.Warning, "DestinationLargePages",
+            $"'{specification.Name}' would be on 4 KiB pages on host '{hostName}': {obstacle}",
+            "Give that host the large pages the VM has, or accept that the guest runs slower there."));
+        return false;
     }
 
     private void CheckRamDirectory(VmSpecification specification, List<PreflightFinding> findings)

@@ -60,6 +60,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
             Register = (registration, cancellationToken) =>
                 qemu.RegisterAsync(registration.QmpSocketPath, registration.Name, cancellationToken),
             RemoveLeftovers = qemu.RemoveLeftoversAsync,
+            Close = qemu.RemoveUnusedFileSystems,
         };
     }
 
@@ -122,6 +123,11 @@ internal sealed class LocalHostParts : IAsyncDisposable
             await TryAsync(() => slot.CloseAsync(destroyUnlessRegistered: Directory.IsTemporary), errors).ConfigureAwait(false);
         }
 
+        await TryAsync(() =>
+        {
+            Hypervisors.Close?.Invoke();
+            return ValueTask.CompletedTask;
+        }, errors).ConfigureAwait(false);
         Logger.Information("Host {Host} is closed", Options.Name);
         Journal.Dispose();
         Log.Dispose();

@@ -55,7 +55,10 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         try
         {
             slot.Save(slot.Present);
-            machine = await hypervisor.PrepareIncomingAsync(specification, request.Contents, cancellationToken).ConfigureAwait(false);
+            // The VM keeps its wish for large pages: only this migration does without.
+            machine = await hypervisor.PrepareIncomingAsync(
+                request.Options.PreserveLargePages ? specification : specification with { Backing = MemoryBacking.BasePages },
+                request.Contents, cancellationToken).ConfigureAwait(false);
             slot.Save(slot.Present with { Machine = machine });
             return new(slot, machine, registry, journal);
         }

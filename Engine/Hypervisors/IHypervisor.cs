@@ -9,6 +9,12 @@ public interface IHypervisor
     /// <summary>Reports why VMs of this kind cannot run here, in a sentence that also says what to install; null where they can.</summary>
     Task<string?> FindObstacleAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Says why the memory of a new VM would not be on the pages its specification asks for, in a sentence that also says what to do; null where it
+    /// would. Makes nothing.
+    /// </summary>
+    string? FindLargePageObstacle(VmSpecification specification) => null;
+
     /// <summary>Boots a VM; it runs when the task ends.</summary>
     Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken);
 

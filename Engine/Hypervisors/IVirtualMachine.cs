@@ -52,6 +52,11 @@ public interface IVirtualMachine : IAsyncDisposable
     /// <summary>Reads how much of the VM's memory is mapped by large pages; null where nobody can say.</summary>
     LargePageCoverage? ReadLargePageCoverage();
 
+    /// <summary>
+    /// Maps memory by large pages again where tracing its writes has taken them apart; the VM may run. Where that is never so nothing is done.
+    /// </summary>
+    Task RestoreLargePagesAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>Looks for poisoned pages anew, and lists all that are known; the new ones are added to <see cref="GuestMemory.Poisoned"/>.</summary>
     Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken);
 

@@ -44,27 +44,36 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
         PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
         string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
             : populator is null ? vm.Capabilities.PopulationRefused ?? "the hypervisor moved the memory." : null;
+        string? largePagesRefused = request.Specification.Backing == MemoryBacking.BasePages ? null
+            : request.Options.PreserveLargePages ? vm.Capabilities.LargePagesRefused : "it was switched off.";
         await steps.TryAsync("tell the source that the VM runs here", () => control.SendAsync(
             FrameType.Resumed,
             new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator,
-                vm.Memory.Poisoned.IsEmpty ? null : vm.Capabilities.PoisonFallback),
+                vm.Memory.Poisoned.IsEmpty ? null : vm.Capabilities.PoisonFallback, largePagesRefused),
             ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
         await steps.TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
         log.Information("Took over the VM from {Source}", request.SourceHostName);
     }
 
-    /// <summary>Counts the page faults of the first second, which is what population is to save, and reports them.</summary>
+    /// <summary>
+    /// Counts the page faults of the first second, which is what population is to save, and reports them with what is mapped by large pages then.
+    /// </summary>
     public async Task ReportAsync(ControlConnection control)
     {
         long? faults = null;
-        if (faultsBeforeResume is { } before && !vm.Exited.IsCompleted)
+        LargePageCoverage? largePages = null;
+        if (faultsBeforeResume is not null || request.Specification.Backing != MemoryBacking.BasePages)
         {
             await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
-            if (!vm.Exited.IsCompleted) faults = vm.ReadPageFaults() - before;
+            if (!vm.Exited.IsCompleted)
+            {
+                faults = vm.ReadPageFaults() - faultsBeforeResume;
+                largePages = await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false);
+            }
         }
 
         await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
-        await control.SendAsync(FrameType.Report, new(faults), ControlMessages.Default.ReportMessage, CancellationToken.None)
+        await control.SendAsync(FrameType.Report, new(faults, largePages), ControlMessages.Default.ReportMessage, CancellationToken.None)
             .ConfigureAwait(false);
     }
 

@@ -47,14 +47,14 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
         }
     }
 
-    /// <summary>Waits for the page faults of the first second after the resume; null where they are not counted or do not arrive.</summary>
-    public async Task<long?> ReadFaultsAfterResumeAsync()
+    /// <summary>Waits for the report on the first second after the resume; null where it does not arrive.</summary>
+    public async Task<ReportMessage?> ReadReportAsync()
     {
         if (Resumed is null) return null;
         try
         {
             ControlFrame frame = await link.ExpectAsync(FrameType.Report, answerLimit, CancellationToken.None).ConfigureAwait(false);
-            return frame.Read(ControlMessages.Default.ReportMessage).FaultsAfterResume;
+            return frame.Read(ControlMessages.Default.ReportMessage);
         }
         catch (MigrationException error)
         {

@@ -24,7 +24,8 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
             result = result with { Fallbacks = [.. result.Fallbacks, "The source's copy could not be removed whole; its host's log says why."] };
         }
 
-        result = result with { FaultsAfterResume = await commit.ReadFaultsAfterResumeAsync().ConfigureAwait(false) };
+        ReportMessage? report = await commit.ReadReportAsync().ConfigureAwait(false);
+        result = result with { FaultsAfterResume = report?.FaultsAfterResume, LargePagesAtDestination = report?.LargePages };
         await RecordAsync(MigrationJournalState.Completed).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Completed, status => status with { Result = result });
         log.Information("Migrated to {Destination} in {TotalTime}, downtime {Downtime}", request.Offer.DestinationHostName,
@@ -49,6 +50,10 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         }
 
         liftTrace();
+        if (!vm.Exited.IsCompleted)
+        {
+            await steps.TryAsync("map memory by large pages again", () => vm.RestoreLargePagesAsync(CancellationToken.None)).ConfigureAwait(false);
+        }
 
         MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
         log.Warning(error, "Rolled back: {Reason}: {Message}", reason.Reason, reason.Message);

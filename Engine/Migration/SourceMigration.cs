@@ -117,6 +117,7 @@ internal sealed class SourceMigration
         Task watching = StopWhenGoneAsync(stop);
         try
         {
+            LargePageCoverage? largePages = await Task.Run(vm.ReadLargePageCoverage, stop.Token).ConfigureAwait(false);
             feed.MoveTo(MigrationState.Precopy);
             MigrationResult result = request.Contents == StateContents.Devices
                 ? await MoveByEngineAsync(link, limit, counters, switchover, stop.Token).ConfigureAwait(false)
@@ -125,6 +126,7 @@ internal sealed class SourceMigration
             readyAt = Stopwatch.GetTimestamp();
             return result with
             {
+                LargePagesAtSource = largePages,
                 BytesSent = counters.BytesSent,
                 PagesData = counters.PagesData,
                 PagesZero = counters.PagesZero,
@@ -164,7 +166,11 @@ internal sealed class SourceMigration
             TraceInstalls = trace.Statistics.Installs,
             TraceInstallTime = trace.Statistics.InstallTime,
             Channels = link.Data.Count,
-            Fallbacks = vm.Capabilities.ThrottleRefused is { } reason ? [$"The guest could not have been slowed down: {reason}"] : [],
+            Fallbacks =
+            [
+                .. Named("The guest could not have been slowed down", vm.Capabilities.ThrottleRefused),
+                .. Named("The source had no large pages", vm.Capabilities.LargePagesRefused),
+            ],
         };
     }
 
@@ -198,6 +204,8 @@ internal sealed class SourceMigration
         switch (outcome)
         {
             case MigrationOutcome.DestinationOwns:
+                // The paused copy is still as it was at the pause, traces included.
+                result = result with { LargePagesAtPause = await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false) };
                 LiftTrace();
                 await ending.CompleteAsync(
                     commit, commit.Resumed is { } resumed ? Describe(result, resumed, commitTime) : result).ConfigureAwait(false);
@@ -235,10 +243,13 @@ internal sealed class SourceMigration
         Fallbacks =
         [
             .. result.Fallbacks,
-            .. resumed.PopulationRefused is { } reason ? new[] { $"No page tables were populated: {reason}" } : [],
-            .. resumed.PoisonFallback is { } poison ? new[] { $"Poisoned pages were made to fail in another way: {poison}" } : [],
+            .. Named("No page tables were populated", resumed.PopulationRefused),
+            .. Named("Poisoned pages were made to fail in another way", resumed.PoisonFallback),
+            .. Named("No large pages were kept", resumed.LargePagesRefused),
         ],
     };
+
+    private static IEnumerable<string> Named(string what, string? why) => why is null ? [] : [$"{what}: {why}"];
 
     private ValueTask RecordAsync(MigrationJournalState state, CancellationToken cancellationToken) => journal.RecordAsync(
         new(request.Offer.MigrationId, MigrationRole.Source, vm.Specification.Id, request.Offer.DestinationHostName, state,

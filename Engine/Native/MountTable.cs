@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
 
@@ -9,14 +10,20 @@ internal static partial class MountTable
     /// <summary>Reads all mounts, those that hide others after them.</summary>
     public static IReadOnlyList<MountEntry> Read() => [.. File.ReadLines("/proc/self/mountinfo").Select(Parse)];
 
-    /// <summary>Finds what is mounted on exactly this directory; null where nothing is.</summary>
-    public static MountEntry? FindAt(string directory) => Read().LastOrDefault(mount => mount.MountPoint == directory);
+    /// <summary>Finds what is mounted on exactly this directory; null where nothing is, or where there is no such directory.</summary>
+    public static MountEntry? FindAt(string directory)
+    {
+        if (!Directory.Exists(directory)) return null;
+        string resolved = Resolve(directory);
+        return Read().LastOrDefault(mount => mount.MountPoint == resolved);
+    }
 
-    /// <summary>Finds the mount that a path lies on.</summary>
-    /// <param name="path">A full path without symbolic links.</param>
-    public static MountEntry? FindHolding(string path) => Read()
-        .Where(mount => mount.MountPoint == "/" || path == mount.MountPoint || path.StartsWith(mount.MountPoint + '/', StringComparison.Ordinal))
-        .MaxBy(mount => mount.MountPoint.Length);
+    /// <summary>Finds the mount that an existing file or directory lies on.</summary>
+    public static MountEntry? FindHolding(string path)
+    {
+        string resolved = Resolve(path);
+        return Read().Where(mount => Holds(mount.MountPoint, resolved)).MaxBy(mount => mount.MountPoint.Length);
+    }
 
     /// <summary>Parses one line.</summary>
     internal static MountEntry Parse(string line)
@@ -25,6 +32,18 @@ internal static partial class MountTable
         string[] fields = line.Split(' ');
         int separator = Array.IndexOf(fields, "-", 6);
         return new(Unescape(fields[4]), fields[separator + 1], Unescape(fields[separator + 2]), fields[separator + 3]);
+    }
+
+    private static bool Holds(string mountPoint, string path) =>
+        mountPoint == "/" || path == mountPoint || path.StartsWith(mountPoint + '/', StringComparison.Ordinal);
+
+    // The table knows no symbolic links; the kernel's own name for an open file has none.
+    private static string Resolve(string path)
+    {
+        using SafeFileHandle file = OpenFile.ForReading(path);
+        using var reference = new DescriptorReference(file);
+        string link = string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{reference.Descriptor}");
+        return new FileInfo(link).LinkTarget!;
     }
 
     // Blank, tab, newline and backslash are written as a backslash and three octal digits.

@@ -30,10 +30,10 @@ internal sealed record GrantMessage(bool Resume);
 /// <summary>Payload of <see cref="FrameType.Resumed"/>.</summary>
 internal sealed record ResumedMessage(
     TimeSpan CommitTime, TimeSpan ResumeTime, long PagesPopulated, TimeSpan PopulationTime, string? PopulationRefused, string? Accelerator,
-    string? PoisonFallback);
+    string? PoisonFallback, string? LargePagesRefused);
 
 /// <summary>Payload of <see cref="FrameType.Report"/>.</summary>
-internal sealed record ReportMessage(long? FaultsAfterResume);
+internal sealed record ReportMessage(long? FaultsAfterResume, LargePageCoverage? LargePages);
 
 /// <summary>Payload of <see cref="FrameType.Outcome"/>.</summary>
 internal sealed record OutcomeMessage(MigrationOutcome Outcome);

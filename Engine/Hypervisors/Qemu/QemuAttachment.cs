@@ -37,8 +37,14 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
     }
 
     /// <summary>Makes the VM, which takes everything over.</summary>
+    /// <param name="specification">What the VM was made from.</param>
+    /// <param name="instance">What identifies it.</param>
+    /// <param name="directory">What it has on the machine.</param>
+    /// <param name="features">What the kernel gives.</param>
+    /// <param name="largePagesRefused">Why its RAM was not made on the pages that were asked for; null where it was, or is not known.</param>
+    /// <param name="cancellationToken">Cancels the asking.</param>
     public async Task<IVirtualMachine> CompleteAsync(
-        VmSpecification specification, VmInstance instance, string vmsDirectory, KernelFeatures features,
+        VmSpecification specification, VmInstance instance, QemuVmDirectory directory, KernelFeatures features, string? largePagesRefused,
         CancellationToken cancellationToken)
     {
         QemuStatus status = await QemuStatus.ReadAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
@@ -49,8 +55,8 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
         }
 
         string? untracedWriter = await UntracedWriters.FindAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
-        var directory = new QemuVmDirectory(instance, vmsDirectory);
-        var vm = new QemuVirtualMachine(specification, instance, process, ram!, directory, status, features, untracedWriter);
+        var vm = new QemuVirtualMachine(
+            specification, instance, process, ram!, directory, status, features, untracedWriter, largePagesRefused);
         complete = true;
         return vm;
     }

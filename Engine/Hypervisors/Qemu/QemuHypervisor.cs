@@ -12,6 +12,7 @@ public sealed class QemuHypervisor : IHypervisor
     private readonly QemuHypervisorOptions options;
     private readonly string vmsDirectory;
     private readonly Lazy<KernelFeatures> features;
+    private readonly RamFileSystems ramFileSystems;
     private readonly Lazy<Task<KvmTrialResult>> kvmTrial = new(() => Task.Run(KvmTrial.Execute));
     private readonly Lazy<Task<bool>> sandbox;
 
@@ -24,6 +25,7 @@ public sealed class QemuHypervisor : IHypervisor
         };
         vmsDirectory = Path.Combine(this.options.StateDirectory, "vms");
         features = new(() => options.Features ?? KernelFeatures.Probe());
+        ramFileSystems = new(this.options.StateDirectory, this.options.RamDirectory, () => features.Value, new LargePageSettings());
         sandbox = new(() => QemuProgram.HasSandboxAsync(ProgramPath!));
     }
 
@@ -34,6 +36,9 @@ public sealed class QemuHypervisor : IHypervisor
 
     /// <inheritdoc/>
     public Task<string?> FindObstacleAsync(CancellationToken cancellationToken) => Task.FromResult(FindObstacle());
+
+    /// <inheritdoc/>
+    public string? FindLargePageObstacle(VmSpecification specification) => ramFileSystems.FindObstacle(specification);
 
     /// <inheritdoc/>
     /// <remarks>The specification of the VM names the machine's version and the accelerator that were taken.</remarks>
@@ -62,8 +67,8 @@ public sealed class QemuHypervisor : IHypervisor
             if (QemuInstancePaths.Find(instance) is { } own) attachment.FindOwnRam(own.RamFile, specification.MemoryBytes);
             else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
             CpuControlGroup.LiftLeftover(processId);
-            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken)
-                .ConfigureAwait(false);
+            return await attachment.CompleteAsync(
+                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -92,18 +97,24 @@ public sealed class QemuHypervisor : IHypervisor
                 RamFilePath = ram.FilePath,
                 Accelerator = QemuCommandLine.AcceleratorName(specification.Qemu!.Accelerator),
             };
-            return await attachment.CompleteAsync(specification, instance, vmsDirectory, features.Value, cancellationToken)
-                .ConfigureAwait(false);
+            return await attachment.CompleteAsync(
+                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>
     /// Removes what an engine that was killed left in the state directory: processes, RAM files and directories of VMs that are not
-    /// among the known ones. Call it before the first VM is made, and with every VM that is still to be adopted.
+    /// among the known ones, and file systems of large pages that no VM is on. Call it before the first VM is made, and with every VM that is still to be adopted.
     /// </summary>
     /// <returns>The directories that were removed.</returns>
-    public Task<IReadOnlyList<string>> RemoveLeftoversAsync(IEnumerable<VmInstance> known, CancellationToken cancellationToken) =>
-        QemuLeftovers.RemoveAsync(vmsDirectory, known, cancellationToken);
+    public async Task<IReadOnlyList<string>> RemoveLeftoversAsync(IEnumerable<VmInstance> known, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<string> removed = await QemuLeftovers.RemoveAsync(vmsDirectory, known, cancellationToken).ConfigureAwait(false);
+        return [.. removed, .. ramFileSystems.RemoveUnused()];
+    }
+
+    /// <summary>Unmounts the file systems of large pages that no VM is on any more: what was in use when the last VM on it went.</summary>
+    public void RemoveUnusedFileSystems() => ramFileSystems.RemoveUnused();
 
     private string? FindObstacle()
     {
@@ -130,11 +141,10 @@ public sealed class QemuHypervisor : IHypervisor
         if (FindObstacle() is { } obstacle) throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, obstacle);
         QemuAccelerator accelerator = await ChooseAcceleratorAsync(specification).ConfigureAwait(false);
         bool hasSandbox = await sandbox.Value.ConfigureAwait(false);
-        QemuInstancePaths paths = QemuInstancePaths.ForNew(vmsDirectory, options.RamDirectory, specification.Id);
-        IReadOnlyList<string> arguments = QemuCommandLine.Build(specification, paths, accelerator, incoming is not null, hasSandbox);
+        (QemuInstancePaths paths, string? largePagesRefused) = ramFileSystems.CreateFiles(specification, vmsDirectory);
         try
         {
-            QemuInstanceFiles.Create(paths, specification.MemoryBytes);
+            IReadOnlyList<string> arguments = QemuCommandLine.Build(specification, paths, accelerator, incoming is not null, hasSandbox);
             int processId = await QemuLauncher.StartAsync(ProgramPath!, arguments, paths, cancellationToken).ConfigureAwait(false);
             var instance = new VmInstance
             {
@@ -155,16 +165,19 @@ public sealed class QemuHypervisor : IHypervisor
                 }
 
                 VmSpecification pinned = await attachment.PinAsync(specification, accelerator, cancellationToken).ConfigureAwait(false);
-                return await attachment.CompleteAsync(pinned, instance, vmsDirectory, features.Value, cancellationToken)
-                    .ConfigureAwait(false);
+                return await attachment.CompleteAsync(
+                    pinned, instance, DirectoryOf(instance), features.Value, largePagesRefused, cancellationToken).ConfigureAwait(false);
             }
         }
         catch
         {
             await QemuInstanceFiles.RemoveAsync(paths).ConfigureAwait(false);
+            ramFileSystems.RemoveUnused();
             throw;
         }
     }
+
+    private QemuVmDirectory DirectoryOf(VmInstance instance) => new(instance, vmsDirectory, RemoveUnusedFileSystems);
 
     private async Task<QemuAccelerator> ChooseAcceleratorAsync(VmSpecification specification)
     {

@@ -11,7 +11,10 @@ public sealed record QemuHypervisorOptions
     /// </summary>
     public required string StateDirectory { get; init; }
 
-    /// <summary>Directory of a memory file system (tmpfs or hugetlbfs) for guest RAM files. May be shared with other engines.</summary>
+    /// <summary>
+    /// Directory of a memory file system (tmpfs or hugetlbfs) for the RAM files of guests on 4 KiB pages. May be shared with other engines. For
+    /// guests on large pages a file system is mounted below <see cref="StateDirectory"/>.
+    /// </summary>
     public string RamDirectory { get; init; } = "/dev/shm";
 
     /// <summary>What the kernel and the rights of this account give; null has it tried once, when it is first asked for.</summary>

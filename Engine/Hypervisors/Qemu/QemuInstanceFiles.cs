@@ -103,8 +103,10 @@ internal static class QemuInstanceFiles
                 "Name a directory of a memory file system, for example /dev/shm.");
         }
 
-        long free = new DriveInfo(directory).AvailableFreeSpace;
-        if (free >= memoryBytes) return;
+        // A hugetlbfs without a limit of its own says 0 of 0: its pages are those of the machine's pool.
+        var drive = new DriveInfo(directory);
+        long free = drive.AvailableFreeSpace;
+        if (free >= memoryBytes || drive.TotalSize == 0) return;
         throw new MigrationException(
             MigrationErrorReason.OutOfSpace, $"{directory} has {free >> 20} MiB free; the guest's RAM takes {memoryBytes >> 20} MiB.",
             "Stop other VMs, mount a larger memory file system, or give the VM less memory.");

@@ -13,8 +13,13 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// <param name="BlockName">Name of the RAM block on the migration stream of a QEMU that something else started; else empty.</param>
 /// <param name="FilePath">Path of the file that backs it; null where it has none that can be opened.</param>
 /// <param name="Obstacle">Why the engine cannot move it, in a sentence; null where it can.</param>
-internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockName, string? FilePath, string? Obstacle)
+/// <param name="Backing">The pages it is on, whatever was asked for.</param>
+internal sealed record QemuRam(
+    GuestMemory Memory, ulong Address, string BlockName, string? FilePath, string? Obstacle, MemoryBacking Backing)
 {
+    /// <summary>The unit, in bytes, in which the kernel reports writes page by page: that of the pages the RAM is mapped by.</summary>
+    public int PageSizeBytes => Backing == MemoryBacking.BasePages ? GuestMemory.PageSizeBytes : (int)LargePageSettings.PageSizeBytes;
+
     /// <summary>Finds the RAM of a QEMU that was started with this RAM file.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidState"/> where it does not map the file as it should.
@@ -30,7 +35,8 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
 
         SafeFileHandle file = OpenFile.ForReadingAndWriting(ramFile);
         string? obstacle = FindFileSystemObstacle(file);
-        return new(new RamFileMemory(file, sizeBytes), mapping.Start, "", ramFile, obstacle);
+        MemoryBacking backing = FindBacking(file, ramFile, processId, mapping.Start, sizeBytes);
+        return new(new RamFileMemory(file, sizeBytes), mapping.Start, "", ramFile, obstacle, backing);
     }
 
     /// <summary>Asks a QEMU that something else started, and looks at its mappings.</summary>
@@ -67,7 +73,9 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
         string? path = await ReadPropertyAsync(process.Qmp, backend, "mem-path", cancellationToken).ConfigureAwait(false);
         SafeFileHandle file = ProcessMaps.OpenFileAt(process.Handle.ProcessId, address);
         string? obstacle = FindFileSystemObstacle(file);
-        return new(new RamFileMemory(file, size), address, name, path == whole.Path && File.Exists(path) ? path : null, obstacle);
+        string? openable = path == whole.Path && File.Exists(path) ? path : null;
+        MemoryBacking backing = FindBacking(file, openable, process.Handle.ProcessId, address, size);
+        return new(new RamFileMemory(file, size), address, name, openable, obstacle, backing);
     }
 
     /// <summary>A property of QEMU's object tree as text; null where the object has none of that name.</summary>
@@ -89,16 +97,29 @@ internal sealed record QemuRam(GuestMemory Memory, ulong Address, string BlockNa
     /// <summary>Writes are traced and pages populated in shared memory only (ioctl_userfaultfd(2)).</summary>
     private static string? FindFileSystemObstacle(SafeFileHandle file) => FileSystemType.Read(file) switch
     {
-        FileSystemType.Tmpfs => null,
-        FileSystemType.Hugetlbfs => "The engine cannot move the guest's memory: its file is on a hugetlbfs, which takes no write(2).",
+        FileSystemType.Tmpfs or FileSystemType.Hugetlbfs => null,
         _ => "The engine cannot move the guest's memory: its file is not on a tmpfs.",
     };
+
+    /// <summary>
+    /// A hugetlbfs has large pages only, a tmpfs where its mount says so. Of a file without a path there is only what the process has mapped.
+    /// </summary>
+    private static MemoryBacking FindBacking(SafeFileHandle file, string? path, int processId, ulong address, long sizeBytes)
+    {
+        if (FileSystemType.Read(file) == FileSystemType.Hugetlbfs) return MemoryBacking.HugeTlb;
+        if (!LargePagePopulator.IsAligned(address, sizeBytes)) return MemoryBacking.BasePages;
+        bool large = path is not null
+            ? MountTable.FindHolding(path) is { GivesHugePages: true }
+            : LargePageUse.Read(processId, address, address + (ulong)sizeBytes) is var use && use.LargeBytes > use.MappedBytes / 2;
+        return large ? MemoryBacking.TransparentHugePages : MemoryBacking.BasePages;
+    }
 
     private static QemuRam Unreachable(long sizeBytes, string name, string reason)
     {
         // A VM whose memory has no size that is known still has some.
         long size = Math.Max(sizeBytes, GuestMemory.PageSizeBytes);
-        return new(new UnreachableMemory(size, reason), 0, name, null, $"The engine cannot reach the guest's memory: {reason}");
+        return new(
+            new UnreachableMemory(size, reason), 0, name, null, $"The engine cannot reach the guest's memory: {reason}", MemoryBacking.BasePages);
     }
 
     // The answer reads "Host virtual address for 0x0 (pc.ram) is 0x7f0123400000".

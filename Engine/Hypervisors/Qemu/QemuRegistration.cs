@@ -46,6 +46,7 @@ internal static partial class QemuRegistration
             Id = read.Id == Guid.Empty ? Guid.NewGuid() : read.Id,
             Name = name ?? (ValidName().IsMatch(read.Name) ? read.Name : string.Create(CultureInfo.InvariantCulture, $"qemu-{processId}")),
             MemoryBytes = ram.Memory.SizeBytes,
+            Backing = ram.Backing,
             VcpuCount = vcpus.GetArrayLength(),
             Qemu = read.Qemu with
             {

@@ -11,6 +11,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private readonly QemuVmDirectory directory;
     private readonly QemuStateMover state;
     private readonly QemuBrake brake;
+    private readonly QemuLargePages largePages;
     private readonly QmpEventStream stops;
     private readonly Lock destroyLock = new();
     private Task? destroying;
@@ -28,9 +29,10 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     /// <param name="status">What it is doing now.</param>
     /// <param name="features">What the kernel gives.</param>
     /// <param name="untracedWriter">What writes its memory past a write trace, in a sentence; null where nothing does.</param>
+    /// <param name="largePagesRefused">Why its RAM was not made on the pages that were asked for; null where it was, or is not known.</param>
     public QemuVirtualMachine(
         VmSpecification specification, VmInstance instance, QemuProcess process, QemuRam ram, QemuVmDirectory directory,
-        QemuStatus status, KernelFeatures features, string? untracedWriter)
+        QemuStatus status, KernelFeatures features, string? untracedWriter, string? largePagesRefused)
     {
         Specification = specification;
         Instance = instance;
@@ -39,9 +41,10 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         this.directory = directory;
         state = new QemuStateMover(process, directory, status, ram.Obstacle);
         brake = new QemuBrake(process);
+        largePages = new QemuLargePages(process, ram, features);
         Capabilities = new(
-            ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? features.PopulationObstacle, brake.FindObstacle(),
-            CoarseTraceRefused: "not yet.", PoisonRefused: "not yet.", LargePagesRefused: "not yet.", PostcopyRefused: "not yet.");
+            ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
+            CoarseTraceRefused: "not yet.", PoisonRefused: "not yet.", LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused), PostcopyRefused: "not yet.");
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
@@ -110,12 +113,16 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         await state.PrepareSaveAsync(StateContents.Devices, cancellationToken).ConfigureAwait(false);
         return await Task.Run(() => Attach<WriteTrace>(
             AsyncWriteTrace.RequiredFeatures,
-            userfaultfd => new AsyncWriteTrace(userfaultfd, process.Handle, ram.Address, Memory.SizeBytes)), cancellationToken)
+            userfaultfd => new AsyncWriteTrace(userfaultfd, process.Handle, ram.Address, Memory.SizeBytes, ram.PageSizeBytes)), cancellationToken)
             .ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public LargePageCoverage? ReadLargePageCoverage() => null;
+    public LargePageCoverage? ReadLargePageCoverage() => largePages.ReadCoverage();
+
+    /// <inheritdoc/>
+    public Task RestoreLargePagesAsync(CancellationToken cancellationToken) =>
+        Task.Run(() => largePages.Restore(cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
@@ -132,11 +139,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     public async Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)
     {
         if (Capabilities.PopulationRefused is not null || ram.FilePath is not { } path) return null;
-        return await Task.Run(() => Attach<PageTablePopulator>(UserfaultfdPopulator.RequiredFeatures, userfaultfd =>
-        {
-            using var file = OpenFile.ForReadingAndWriting(path);
-            return new UserfaultfdPopulator(userfaultfd, process.Handle, ram.Address, file, Memory.SizeBytes);
-        }), cancellationToken).ConfigureAwait(false);
+        return await Task.Run(
+            () => Attach(largePages.PopulatorFeatures, userfaultfd => largePages.MakePopulator(userfaultfd, path)), cancellationToken)
+            .ConfigureAwait(false);
     }
 
     /// <inheritdoc/>

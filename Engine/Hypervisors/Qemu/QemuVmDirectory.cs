@@ -11,14 +11,17 @@ internal sealed class QemuVmDirectory
     private readonly QemuInstancePaths? own;
     private readonly VmInstance instance;
     private readonly string vmsDirectory;
+    private readonly Action? deleted;
     private string? scratch;
 
     /// <param name="instance">What identifies the VM.</param>
     /// <param name="vmsDirectory">Where scratch directories are made.</param>
-    public QemuVmDirectory(VmInstance instance, string vmsDirectory)
+    /// <param name="deleted">Called once the VM's files are gone; null where nothing waits for that.</param>
+    public QemuVmDirectory(VmInstance instance, string vmsDirectory, Action? deleted = null)
     {
         this.instance = instance;
         this.vmsDirectory = vmsDirectory;
+        this.deleted = deleted;
         own = QemuInstancePaths.Find(instance);
     }
 
@@ -50,6 +53,7 @@ internal sealed class QemuVmDirectory
         if (own is not null)
         {
             QemuInstanceFiles.Delete(own);
+            deleted?.Invoke();
             return;
         }
 

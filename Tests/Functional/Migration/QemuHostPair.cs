@@ -30,6 +30,8 @@ internal sealed class QemuHostPair : IAsyncDisposable
     /// <summary>Where the destination's QEMUs keep their RAM files.</summary>
     public string DestinationRamDirectory { get; private init; } = "";
 
+    public string SourceStateDirectory => Path.Combine(root.FullName, "a");
+
     public string DestinationStateDirectory => Path.Combine(root.FullName, "b");
 
     public static async Task<QemuHostPair> OpenAsync(CancellationToken cancellationToken, string? destinationRamDirectory = null)
@@ -45,11 +47,11 @@ internal sealed class QemuHostPair : IAsyncDisposable
     }
 
     /// <summary>Boots a guest of 256 MiB that has filled 96 MiB and goes on rewriting 16 of them.</summary>
-    public async Task<VmDescription> BootAsync(CancellationToken cancellationToken)
+    public async Task<VmDescription> BootAsync(CancellationToken cancellationToken, MemoryBacking backing = MemoryBacking.BasePages)
     {
         QemuGuest guest = await new QemuDemoGuest { FillBytes = 96 * MiB, RewriteBytes = 16 * MiB }
             .BuildAsync(Path.Combine(root.FullName, "guest"), cancellationToken);
-        var specification = new VmSpecification { Name = "linux01", MemoryBytes = 256 * MiB, VcpuCount = 1, Qemu = guest };
+        var specification = new VmSpecification { Name = "linux01", MemoryBytes = 256 * MiB, Backing = backing, Qemu = guest };
         await Source.CreateVmAsync(specification, cancellationToken);
         VmDescription vm = await Source.StartVmAsync(specification.Id, cancellationToken);
         await WaitForConsoleAsync(vm, "FILLED", 0, bootLimit, cancellationToken);
