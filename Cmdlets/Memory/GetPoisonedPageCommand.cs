@@ -12,7 +12,7 @@ namespace VmMigration.Cmdlets;
 /// <para>Lists the poisoned pages of all VMs of a host.</para>
 /// </example>
 /// <example>
-/// <code>Get-PoisonedPage | ForEach-Object VmName | Sort-Object -Unique | Start-VmMigration -DestinationHost kvm02 -Wait</code>
+/// <code>Get-PoisonedPage -HostName kvm01 | Start-VmMigration -DestinationHost kvm02 -Wait</code>
 /// <para>Moves the VMs that have poisoned pages to a sound host. The pages stay poisoned there; all others are whole.</para>
 /// </example>
 [Cmdlet(VerbsCommon.Get, "PoisonedPage", DefaultParameterSetName = ByName)]

@@ -8,7 +8,9 @@ namespace VmMigration.Cmdlets;
 /// <remarks>
 /// Writes a handle at once; the source host drives the migration, so it goes on whatever becomes of this pipeline. With -Wait the cmdlet
 /// shows progress and writes the migrations as they complete, with their results; Ctrl+C then ends only the waiting, or with -CancelOnStop
-/// the migrations too, as a runbook's step does. Stop-VmMigration cancels a migration.
+/// the migrations too, as a runbook's step does. Stop-VmMigration cancels a migration. A VM that comes down the pipeline several times, as
+/// with the poisoned pages of a host, is migrated once. With -Postcopy a broken link may leave a migration standing still: that ends the
+/// waiting with an error, and Resume-VmMigration goes on.
 /// </remarks>
 /// <example>
 /// <code>Start-VmMigration web01 -DestinationHost kvm02 -VerifyMemory -Wait</code>
@@ -29,6 +31,7 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     private const string ByReport = "Report";
 
     private readonly List<LocatedMigration> started = [];
+    private readonly HashSet<Guid> named = [];
 
     /// <summary>The report of Test-VmMigration. Options given here as well go before the report's.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ByReport, ValueFromPipeline = true)]
@@ -82,6 +85,7 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
 
     private void Start(LocatedVm vm, object target, string destinationName, MigrationOptions options)
     {
+        if (!named.Add(vm.Id)) return;
         if (!ShouldProcess(vm.Title, $"Live-migrate to {destinationName}")) return;
         MigrationStatus? status = Attempt(target, token =>
             MigrationBroker.StartAsync(vm.Host, vm.Id, HostRegistry.Get(destinationName), options, token));

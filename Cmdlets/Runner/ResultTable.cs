@@ -30,12 +30,40 @@ internal static class ResultTable
         Add("Throughput", $"{Size(result.BytesSent / Math.Max(result.TotalTime.TotalSeconds, 1e-6))}/s");
         Add("Faults after resume", result.FaultsAfterResume is { } faults ? Count(faults) : "none: the VM has no process of its own");
         Add("MemoryVerified", result.MemoryVerified ? "true" : "false");
+        Add("Pages unchanged", Count(result.PagesUnchanged));
+        Add("Poisoned pages", Count(result.PoisonedPages.Count));
         Add("Write trace", result.WriteTraceMechanism?.ToString() ?? "none");
+        if (result.WriteTraceGranularityBytes > 0) AddTrace(Add, result);
+        if (result.LargePagesAtSource is not null || result.LargePagesAtDestination is not null) AddLargePages(Add, result);
+        if (result.Postcopy is { } postcopy) AddPostcopy(Add, postcopy);
         Add("Least vCPU share", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
         Add("Channels", Count(result.Channels));
         Add("Accelerator", result.Accelerator ?? "unknown");
         Add("Fallbacks", result.Fallbacks.Count == 0 ? "none" : string.Join('\n', result.Fallbacks));
         return table;
+    }
+
+    private static void AddTrace(Action<string, string> add, VmMigrationResult result)
+    {
+        add("  unit", Size(result.WriteTraceGranularityBytes));
+        add("  armed", $"{Count(result.TraceInstalls)} times in {Time(result.TraceInstallTime)}");
+        add("  faults", $"{Count(result.TraceFaults)}, the guest waited {Time(result.TraceStallTime)}");
+        add("  longest delay", Time(result.MaxFaultDelay));
+    }
+
+    private static void AddLargePages(Action<string, string> add, VmMigrationResult result)
+    {
+        static string Share(LargePageCoverage? coverage) => coverage?.Share.ToString("P1", CultureInfo.InvariantCulture) ?? "unknown";
+        add("Large pages at the source", Share(result.LargePagesAtSource));
+        add("  at the pause", Share(result.LargePagesAtPause));
+        add("  at the destination", Share(result.LargePagesAtDestination));
+    }
+
+    private static void AddPostcopy(Action<string, string> add, PostcopySummary postcopy)
+    {
+        add("Post-copy", $"{Count(postcopy.Pages)} pages in {Time(postcopy.Duration)}");
+        add("  waited for", $"{Count(postcopy.PagesTouched)}, the guest stood {Time(postcopy.StallTime)}");
+        add("  interruptions", Count(postcopy.Interruptions));
     }
 
     private static Table MakeSummary(IReadOnlyList<VmMigrationOperation> migrations)

@@ -85,18 +85,19 @@ public sealed class PoisonedPageTests : IDisposable
     {
         session.RunClean("""
             $null = New-MigrationVm sound-$s $a 16MB -StepsPerSecond 10 | Start-MigrationVm
-            Add-PoisonedPage $vm 0x800000 -Force
+            Add-PoisonedPage $vm 0x800000, 0x900000 -Force
             """);
         ScriptOutcome outcome = session.RunClean("""
-            Get-MigrationHost $a | Get-PoisonedPage | ForEach-Object VmName | Start-VmMigration -DestinationHost $b -VerifyMemory -Wait
+            Get-MigrationHost $a | Get-PoisonedPage | Start-VmMigration -DestinationHost $b -VerifyMemory -Wait
             Get-PoisonedPage $vm
             """);
         var result = Assert.IsType<VmMigrationOperation>(outcome.Output[0]).Result!;
         Assert.True(result.MemoryVerified);
-        PoisonedPage carried = Assert.IsType<PoisonedPage>(Assert.Single(outcome.Output.Skip(1)));
-        Assert.Equal((session.HostB, 0x800000L, PoisonSource.Carried), (carried.HostName, carried.GuestPhysicalAddress, carried.Source));
-        PoisonedPage inResult = Assert.Single(result.PoisonedPages);
-        Assert.Equal((session.VmName, session.HostB, 0x800000L), (inResult.VmName, inResult.HostName, inResult.GuestPhysicalAddress));
+        PoisonedPage[] carried = [.. outcome.Output.Skip(1).Cast<PoisonedPage>()];
+        Assert.Equal([0x800000L, 0x900000L], carried.Select(page => page.GuestPhysicalAddress!.Value));
+        Assert.All(carried, page => Assert.Equal((session.HostB, PoisonSource.Carried), (page.HostName, page.Source)));
+        Assert.Equal(carried.Select(page => page.Page), result.PoisonedPages.Select(page => page.Page));
+        Assert.All(result.PoisonedPages, page => Assert.Equal((session.VmName, session.HostB), (page.VmName, page.HostName)));
         Assert.Empty(session.RunClean("Get-MigrationHost $a | Get-PoisonedPage").Output);
     }
 

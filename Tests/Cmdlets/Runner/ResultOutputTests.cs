@@ -45,6 +45,36 @@ public sealed class ResultOutputTests
     }
 
     [Fact]
+    public void The_table_tells_of_traces_large_pages_poison_and_postcopy_where_there_were_some()
+    {
+        VmMigrationOperation plain = Migration("web01", 10);
+        VmMigrationOperation full = plain with
+        {
+            Result = plain.Result! with
+            {
+                WriteTraceMechanism = WriteTraceMechanism.AdaptiveWriteProtect,
+                WriteTraceGranularityBytes = 2 << 20,
+                TraceFaults = 1234,
+                TraceStallTime = TimeSpan.FromMilliseconds(5),
+                MaxFaultDelay = TimeSpan.FromMilliseconds(20),
+                LargePagesAtSource = new(1 << 30, 1 << 30),
+                LargePagesAtDestination = new(1 << 30, 1 << 29),
+                PoisonedPages = [new() { VmId = plain.VmId, VmName = "web01", HostName = "kvm02", Page = 1, Source = PoisonSource.Carried, Since = DateTimeOffset.UnixEpoch }],
+                Postcopy = new(500, 77, TimeSpan.FromMilliseconds(30), TimeSpan.FromSeconds(2), 1),
+            },
+        };
+        string shown = Render(console => ResultTable.Write(console, [full]));
+        string[] expected =
+        [
+            "AdaptiveWriteProtect", @"unit +│ +2\.0 MiB", "1,234, the guest waited 5\\.0 ms", "20\\.0 ms", @"at the source +│ +100\.0 %", @"at the pause +│ +unknown",
+            @"at the destination +│ +50\.0 %", @"Poisoned pages +│ +1 ", "500 pages in 2\\.00 s", "77, the guest stood 30\\.0 ms", @"interruptions +│ +1 ",
+        ];
+        Assert.All(expected, pattern => Assert.Matches(pattern, shown));
+        string bare = Render(console => ResultTable.Write(console, [plain]));
+        Assert.All(["unit", "Large pages", "Post-copy"], absent => Assert.DoesNotContain(absent, bare, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void The_table_shows_several_migrations_in_a_line_each()
     {
         string shown = Render(console => ResultTable.Write(console, [Migration("web01", 10), Migration("web02", 20)]));

@@ -38,6 +38,30 @@ public sealed class RunnerTests
     }
 
     [Fact]
+    public async Task The_poisoned_host_example_moves_the_VM_with_the_poisoned_page_and_leaves_the_sound_one()
+    {
+        JsonNode result = await RunExampleAsync("poisoned-host.yaml", "--parameter", "memory=64MiB");
+        VmMigrationResult record = result.Deserialize<VmMigrationResult>(Options)!;
+        Assert.True(record.MemoryVerified);
+        Assert.Equal(0x3000000, Assert.Single(record.PoisonedPages).GuestPhysicalAddress);
+        Assert.Null(result["Migrations"]);
+        JsonNode outputs = result["Run"]!["Outputs"]!;
+        Assert.Equal(("web01", 0x3000000L, "Carried"), ((string?)outputs["moved"], (long)outputs["carried"]!, (string?)outputs["foundBy"]));
+        Assert.Null(outputs["left"]);
+    }
+
+    [Fact]
+    public async Task The_postcopy_example_ends_a_migration_that_passes_alone_would_not()
+    {
+        JsonNode result = await RunExampleAsync("postcopy.yaml", "--parameter", "memory=32MiB", "--parameter", "bandwidth=32MiB");
+        PostcopySummary postcopy = result.Deserialize<VmMigrationResult>(Options)!.Postcopy!;
+        Assert.InRange(postcopy.Pages, 1, 32L * 256);
+        Assert.InRange(postcopy.Duration, TimeSpan.FromTicks(1), TimeSpan.FromMinutes(1));
+        JsonNode outputs = result["Run"]!["Outputs"]!;
+        Assert.Equal(("kvm02", "Running", postcopy.Pages), ((string?)outputs["host"], (string?)outputs["state"], (long)outputs["pagesMissingAtResume"]!));
+    }
+
+    [Fact]
     public async Task The_Linux_example_moves_a_running_guest_whose_console_goes_on_at_the_destination()
     {
         string? obstacle = new QemuDemoGuest().FindObstacle() ?? await FindQemuObstacleAsync();
@@ -115,6 +139,15 @@ public sealed class RunnerTests
             Assert.Contains(expected, runner.Output, StringComparison.Ordinal);
             Assert.DoesNotContain("a: started", runner.Output, StringComparison.Ordinal);
         }
+    }
+
+    private static async Task<JsonNode> RunExampleAsync(string name, params string[] arguments)
+    {
+        using var json = new TemporaryFile("", ".json");
+        using var runner = new RunnerProcess(["run", Path.Combine(BuildOutput.ExamplesDirectory, name), "--json", json.Path, .. arguments]);
+        int exitCode = await runner.WaitForExitAsync(TestCancelled);
+        Assert.True(exitCode == 0, runner.Output);
+        return JsonNode.Parse(await File.ReadAllTextAsync(json.Path, TestCancelled))!;
     }
 
     private static async Task<string?> FindQemuObstacleAsync()
