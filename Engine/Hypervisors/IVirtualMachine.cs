@@ -62,10 +62,15 @@ public interface IVirtualMachine : IAsyncDisposable
 
     /// <summary>
     /// Makes a guest that touches one of these pages fail as after a memory error, and adds them to <see cref="GuestMemory.Poisoned"/>. The VM
-    /// is paused or incoming; a page that is poisoned already stays as it is.
+    /// is paused or incoming. What is known of a page already stays; one that is only known, because it was poisoned where the VM comes from,
+    /// is made to fail here too.
     /// </summary>
     /// <exception cref="MigrationException">Where <see cref="VmCapabilities.PoisonRefused"/> names a reason.</exception>
     Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken);
+
+    /// <summary>Where the guest sees its RAM. Without an answer of its own a hypervisor shows the RAM block as it is.</summary>
+    Task<GuestPhysicalMap> ReadGuestPhysicalMapAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(GuestPhysicalMap.Identity(Memory.SizeBytes));
 
     /// <summary>
     /// Takes these pages of an incoming VM away, whatever was received for them: from now on whoever touches one waits until it is placed.

@@ -107,6 +107,21 @@ public sealed record KernelFeatures
 
     private const string MountNeed = "the right to mount file systems (root or CAP_SYS_ADMIN)";
 
+    /// <summary>What is missing for making single pages of a VM fail in any way; null where one way works.</summary>
+    public string? PoisonObstacle => Describe("Pages cannot be made to fail", (Ptrace, PtraceNeed));
+
+    /// <summary>
+    /// What is missing for marking pages as having a memory error in the page tables, instead of taking all access to them away; null where
+    /// nothing is.
+    /// </summary>
+    public string? PoisonMarkObstacle => Describe(
+        "Pages cannot be marked as having a memory error",
+        (Userfaultfd, UserfaultfdNeed),
+        (WriteProtectShmem, ShmemNeed),
+        (Poison, "UFFDIO_POISON (Linux 6.6)"),
+        (PidfdGetfd, PidfdNeed),
+        (Ptrace, PtraceNeed));
+
     private static string PtraceNeed => Native.Ptrace.IsSupported
         ? "the right to trace processes (root or CAP_SYS_PTRACE, see kernel.yama.ptrace_scope)"
         : "injected system calls, which are written for x86-64 Linux only";

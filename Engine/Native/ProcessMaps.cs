@@ -33,7 +33,8 @@ public static class ProcessMaps
     }
 
     /// <summary>
-    /// Finds the largest range of addresses that maps the file without a gap, joining neighbours that the kernel keeps apart.
+    /// Finds the largest range of addresses that maps the file without a gap, joining neighbours that the kernel keeps apart, also where one
+    /// may be accessed and the other may not (mprotect(2)); the permissions are those of the first.
     /// </summary>
     /// <param name="processId">Process to look at.</param>
     /// <param name="path">Path of the file as the process opened it; it may have been deleted since.</param>
@@ -51,7 +52,7 @@ public static class ProcessMaps
             }
 
             bool continues = current is not null && current.End == mapping.Start
-                && current.FileOffset + current.SizeBytes == mapping.FileOffset && current.Permissions == mapping.Permissions;
+                && current.FileOffset + current.SizeBytes == mapping.FileOffset && current.IsShared == mapping.IsShared;
             current = continues ? current! with { End = mapping.End } : mapping;
             if (largest is null || current.SizeBytes > largest.SizeBytes) largest = current;
         }

@@ -69,46 +69,41 @@ public sealed partial class Userfaultfd : IDisposable
     public static Userfaultfd CreateInside(
         PidFd target, UserfaultfdFeatures features, bool kernelModeFaults = false, bool stayOpenInside = false)
     {
-        SafeFileHandle stolen = Ptrace.WhileStopped(target, stopped =>
-        {
-            long descriptor = stopped.Call(CallUserfaultfdX64, (ulong)CreationFlags(kernelModeFaults));
-            if (descriptor < 0)
-            {
-                throw Errno.Failure(
-                    (int)-descriptor, "userfaultfd", $"flags 0x{CreationFlags(kernelModeFaults):x}, injected into process {target.ProcessId}");
-            }
-
-            bool stays = false;
-            try
-            {
-                SafeFileHandle taken = target.GetFd((int)descriptor);
-                stays = stayOpenInside;
-                return taken;
-            }
-            finally
-            {
-                // close(2) of a valid descriptor frees it whatever it returns.
-                if (!stays) stopped.Call(CallCloseX64, (ulong)descriptor);
-            }
-        });
+        SafeFileHandle stolen = Ptrace.WhileStopped(target, stopped => TakeOut(stopped, target, kernelModeFaults, stayOpenInside));
         return Negotiate(stolen, features);
     }
+
+    /// <summary>The same for a process that is stopped already, for user mode faults; the process keeps no copy.</summary>
+    /// <param name="stopped">The stopped process.</param>
+    /// <param name="target">The same process.</param>
+    /// <param name="features">The features to switch on.</param>
+    public static Userfaultfd CreateInside(Ptrace stopped, PidFd target, UserfaultfdFeatures features) =>
+        Negotiate(TakeOut(stopped, target, kernelModeFaults: false, stayOpenInside: false), features);
 
     /// <summary>Puts a range of addresses under the control of this descriptor.</summary>
     /// <param name="address">First address, page-aligned.</param>
     /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
     /// <param name="modes">Which faults to handle.</param>
-    public unsafe void Register(ulong address, ulong lengthBytes, UserfaultfdModes modes)
+    public void Register(ulong address, ulong lengthBytes, UserfaultfdModes modes)
+    {
+        if (TryRegister(address, lengthBytes, modes)) return;
+        throw new MigrationException(
+            MigrationErrorReason.InvalidState,
+            $"ioctl({RegisterCall(address, lengthBytes, modes)}) failed with EBUSY: another userfaultfd holds the memory.",
+            "End the other migration or post-copy of this VM first.");
+    }
+
+    /// <summary>The same, but false where another descriptor holds the range (EBUSY).</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="modes">Which faults to handle.</param>
+    public unsafe bool TryRegister(ulong address, ulong lengthBytes, UserfaultfdModes modes)
     {
         var argument = new RegisterArgument { Start = address, Length = lengthBytes, Mode = (ulong)modes };
         // SAFETY: the structure has the kernel's layout (a test checks size and request number) and lives for the call.
-        if (Control(handle, RequestRegister, &argument) == 0) return;
+        if (Control(handle, RequestRegister, &argument) == 0) return true;
         int errno = Marshal.GetLastPInvokeError();
-        string arguments = $"UFFDIO_REGISTER, 0x{address:x}+0x{lengthBytes:x}, {modes}";
-        if (errno != Errno.EBUSY) throw Errno.Failure(errno, "ioctl", arguments);
-        throw new MigrationException(
-            MigrationErrorReason.InvalidState, $"ioctl({arguments}) failed with EBUSY: another userfaultfd holds the memory.",
-            "End the other migration or post-copy of this VM first.");
+        return errno == Errno.EBUSY ? false : throw Errno.Failure(errno, "ioctl", RegisterCall(address, lengthBytes, modes));
     }
 
     /// <summary>Gives a range back; protection and traces are gone. A process that has ended counts as done.</summary>
@@ -174,6 +169,32 @@ public sealed partial class Userfaultfd : IDisposable
         Architecture.Arm64 => CallUserfaultfdArm64,
         _ => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "userfaultfd is supported on x86-64 and arm64 only."),
     };
+
+    private static string RegisterCall(ulong address, ulong lengthBytes, UserfaultfdModes modes) =>
+        $"UFFDIO_REGISTER, 0x{address:x}+0x{lengthBytes:x}, {modes}";
+
+    private static SafeFileHandle TakeOut(Ptrace stopped, PidFd target, bool kernelModeFaults, bool stayOpenInside)
+    {
+        long descriptor = stopped.Call(CallUserfaultfdX64, (ulong)CreationFlags(kernelModeFaults));
+        if (descriptor < 0)
+        {
+            throw Errno.Failure(
+                (int)-descriptor, "userfaultfd", $"flags 0x{CreationFlags(kernelModeFaults):x}, injected into process {target.ProcessId}");
+        }
+
+        bool stays = false;
+        try
+        {
+            SafeFileHandle taken = target.GetFd((int)descriptor);
+            stays = stayOpenInside;
+            return taken;
+        }
+        finally
+        {
+            // close(2) of a valid descriptor frees it whatever it returns.
+            if (!stays) stopped.Call(CallCloseX64, (ulong)descriptor);
+        }
+    }
 
     private static unsafe Userfaultfd Negotiate(SafeFileHandle handle, UserfaultfdFeatures features)
     {

@@ -7,7 +7,9 @@ internal static class QemuExit
     /// <param name="process">The QEMU.</param>
     /// <param name="shutdowns">Its SHUTDOWN events; disposed at the end.</param>
     /// <param name="logPath">What it reports; null where it goes somewhere else.</param>
-    public static async Task<string> WatchAsync(QemuProcess process, QmpEventStream shutdowns, string? logPath)
+    /// <param name="explainCrash">Says what may have ended it without a word; null where nothing is known.</param>
+    public static async Task<string> WatchAsync(
+        QemuProcess process, QmpEventStream shutdowns, string? logPath, Func<string?> explainCrash)
     {
         int processId = process.Handle.ProcessId;
         await process.Handle.Exited.ConfigureAwait(false);
@@ -21,12 +23,12 @@ internal static class QemuExit
             }
             catch (Exception exception) when (exception is MigrationException or System.Threading.Channels.ChannelClosedException)
             {
-                return Describe(processId, reason, ReadLog(logPath));
+                return Describe(processId, reason, ReadLog(logPath), explainCrash);
             }
         }
     }
 
-    private static string Describe(int processId, string? reason, string log) => reason switch
+    private static string Describe(int processId, string? reason, string log, Func<string?> explainCrash) => reason switch
     {
         "guest-shutdown" => "The guest shut down.",
         "guest-panic" => "The guest panicked.",
@@ -34,7 +36,7 @@ internal static class QemuExit
         "host-signal" => $"A signal ended QEMU (process {processId}).",
         "host-qmp-quit" => $"A QMP command ended QEMU (process {processId}).",
         _ when log.Length > 0 => $"QEMU (process {processId}) ended: {log}",
-        _ => $"QEMU (process {processId}) was killed or crashed; it reported nothing.",
+        _ => $"QEMU (process {processId}) was killed or crashed; it reported nothing. {explainCrash()}".TrimEnd(),
     };
 
     private static string ReadLog(string? logPath)

@@ -12,6 +12,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private readonly QemuStateMover state;
     private readonly QemuBrake brake;
     private readonly QemuLargePages largePages;
+    private readonly QemuPoison poison;
     private readonly QmpEventStream stops;
     private readonly Lock destroyLock = new();
     private Task? destroying;
@@ -42,9 +43,11 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         state = new QemuStateMover(process, directory, status, ram.Obstacle);
         brake = new QemuBrake(process);
         largePages = new QemuLargePages(process, ram, features);
+        poison = new QemuPoison(process, ram, features);
         Capabilities = new(
             ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
-            CoarseTraceRefused: "not yet.", PoisonRefused: "not yet.", LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused), PostcopyRefused: "not yet.");
+            CoarseTraceRefused: "not yet.", PoisonRefused: poison.Refused, LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
+            PostcopyRefused: "not yet.", PoisonFallback: poison.Fallback);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
@@ -126,10 +129,18 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
-        Task.FromResult(Memory.Poisoned.ToList());
+        poison.FindAsync(cancellationToken);
 
     /// <inheritdoc/>
-    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw Refused(Capabilities.PoisonRefused!);
+    public Task<GuestPhysicalMap> ReadGuestPhysicalMapAsync(CancellationToken cancellationToken) => poison.ReadMapAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) =>
+        Capabilities.PoisonRefused is { } refused
+            ? throw new MigrationException(
+                MigrationErrorReason.PrerequisiteMissing, $"No page of '{Specification.Name}' can be made to fail: {refused}",
+                Migration.PoisonRefusals.Action)
+            : poison.MarkAsync(pages, cancellationToken);
 
     /// <inheritdoc/>
     public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
@@ -223,6 +234,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             {
                 released = true;
                 stops.Dispose();
+                poison.Dispose();
                 Memory.Dispose();
                 await process.DisposeAsync().ConfigureAwait(false);
             }
@@ -233,7 +245,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
 
     private async Task<string> WatchAsync(QmpEventStream shutdowns)
     {
-        string how = await QemuExit.WatchAsync(process, shutdowns, directory.QemuLog).ConfigureAwait(false);
+        string how = await QemuExit.WatchAsync(process, shutdowns, directory.QemuLog, poison.ExplainCrash).ConfigureAwait(false);
         return destroyed ? $"The engine ended QEMU (process {Instance.ProcessId})." : how;
     }
 
