@@ -25,6 +25,7 @@ internal sealed class IncomingCheck(
 
         CheckPlace(specification, findings);
         await CheckHypervisorAsync(specification, findings, cancellationToken).ConfigureAwait(false);
+        CheckPoison(request, findings);
         CheckMemory(specification, findings);
         bool onLargePages = CheckLargePages(request, findings);
         if (specification.Qemu is not null)
@@ -60,6 +61,16 @@ internal sealed class IncomingCheck(
             findings.Add(Error("DestinationHypervisor", $"Host '{hostName}' cannot run {specification.Hypervisor} VMs: {obstacle}",
                 "Install what is missing on that host, or use another one."));
         }
+    }
+
+    private void CheckPoison(IncomingRequest request, List<PreflightFinding> findings)
+    {
+        if (request.PoisonedPageCount == 0 || findings.Any(finding => finding.Check == "DestinationHypervisor")) return;
+        if (hypervisors.For(request.Specification).FindPoisonObstacle() is not { } obstacle) return;
+        findings.Add(Error("DestinationPoison",
+            $"'{request.Specification.Name}' has poisoned pages ({request.PoisonedPageCount}), which would come back to life on host '{hostName}'"
+            + $" as pages of zeros: {obstacle}",
+            "Mend that, use another host, or restart the VM: its memory is new then."));
     }
 
     private void CheckMemory(VmSpecification specification, List<PreflightFinding> findings)

@@ -35,9 +35,10 @@ public static class MigrationBroker
         }
 
         StateContents contents = ChooseContents(vm, options, findings);
+        int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
         {
-            var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name);
+            var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name) { PoisonedPageCount = poisoned };
             findings.AddRange(await destination.CheckIncomingAsync(incoming, cancellationToken).ConfigureAwait(false));
         }
 
@@ -56,7 +57,11 @@ public static class MigrationBroker
         }
 
         VmDescription vm = await source.GetVmAsync(vmId, cancellationToken).ConfigureAwait(false);
-        var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, report.Contents, options, source.Name);
+        int poisoned = (await source.ListPoisonedPagesAsync(vmId, cancellationToken).ConfigureAwait(false)).Count;
+        var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, report.Contents, options, source.Name)
+        {
+            PoisonedPageCount = poisoned,
+        };
         IncomingOffer offer = await destination.PrepareIncomingAsync(incoming, cancellationToken).ConfigureAwait(false);
         try
         {

@@ -15,6 +15,9 @@ public interface IHypervisor
     /// </summary>
     string? FindLargePageObstacle(VmSpecification specification) => null;
 
+    /// <summary>Why pages of a VM made here could not be made to fail, in a sentence; null where they can.</summary>
+    string? FindPoisonObstacle() => null;
+
     /// <summary>Boots a VM; it runs when the task ends.</summary>
     Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken);
 

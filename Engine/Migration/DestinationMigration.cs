@@ -138,6 +138,13 @@ internal sealed class DestinationMigration : IIncomingMigration
                 $"The source wants to send {start.MemoryBytes} bytes of RAM over {start.Channels} channels; this VM has {vm.Memory.SizeBytes}.");
         }
 
+        if (request.PoisonedPageCount > 0 && vm.Capabilities.PoisonRefused is { } refused)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.PrerequisiteMissing, $"The poisoned pages of '{request.Specification.Name}' cannot be re-created here: {refused}",
+                PoisonRefusals.Action);
+        }
+
         PageTablePopulator? populator = request.Options.PopulatePageTables && request.Contents == StateContents.Devices
             ? await vm.StartPopulationAsync(cancellationToken).ConfigureAwait(false) : null;
         pages.Open(start.Channels, populator);

@@ -41,6 +41,9 @@ public sealed class QemuHypervisor : IHypervisor
     public string? FindLargePageObstacle(VmSpecification specification) => ramFileSystems.FindObstacle(specification);
 
     /// <inheritdoc/>
+    public string? FindPoisonObstacle() => features.Value.PoisonObstacle;
+
+    /// <inheritdoc/>
     /// <remarks>The specification of the VM names the machine's version and the accelerator that were taken.</remarks>
     public Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken) =>
         LaunchAsync(specification, incoming: null, cancellationToken);
