@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using VmMigration.Engine.Native;
 
 namespace VmMigration.Engine.Memory;
@@ -8,8 +9,15 @@ namespace VmMigration.Engine.Memory;
 /// place (process_madvise(2), MADV_COLLAPSE). What arrives later is in the same large page, zeros included.
 /// </summary>
 /// <remarks>
+/// <para>
 /// UFFDIO_CONTINUE would map 4 KiB at a time and so take the large page apart for the guest. Where a region cannot be mapped by one entry,
 /// because a page of it is poisoned or because its file has small pages there, its pages are mapped one by one.
+/// </para>
+/// <para>
+/// Each call first has all processors give up the pages they have set aside (lru_add_drain_all), which takes from microseconds to
+/// milliseconds whatever the size of the range. So a thread of its own makes the calls, each for all neighbours that came meanwhile, and the
+/// connections do not wait for it.
+/// </para>
 /// </remarks>
 public sealed class LargePagePopulator : PageTablePopulator
 {
@@ -18,19 +26,24 @@ public sealed class LargePagePopulator : PageTablePopulator
 
     // How a region is mapped.
     private const int NotYet = 0;
-    private const int Large = 1;
-    private const int Singly = 2;
+    private const int Pending = 1;
+    private const int Large = 2;
+    private const int Singly = 3;
 
     private readonly UserfaultfdPopulator singly;
     private readonly PidFd target;
     private readonly ulong address;
     private readonly long sizeBytes;
     private readonly int[] regions;
+    private readonly AutoResetEvent wake = new(initialState: false);
+    private readonly Thread mapper;
+    private ExceptionDispatchInfo? failure;
     private long largeRegions;
     private long elapsedTicks;
+    private volatile bool ending;
     private bool disposed;
 
-    /// <param name="singly">Maps what cannot be mapped by large pages; taken over.</param>
+    /// <param name="singly">Maps what cannot be mapped by large pages; taken over once constructed.</param>
     /// <param name="target">The VM's process; it stays the caller's.</param>
     /// <param name="address">Address of the RAM block in that process, a multiple of 2 MiB.</param>
     /// <param name="sizeBytes">Size of the RAM block in bytes, a multiple of 2 MiB.</param>
@@ -48,6 +61,8 @@ public sealed class LargePagePopulator : PageTablePopulator
         this.address = address;
         this.sizeBytes = sizeBytes;
         regions = new int[sizeBytes / LargePageSettings.PageSizeBytes];
+        mapper = new Thread(Run) { IsBackground = true, Name = $"large pages {target.ProcessId}" };
+        mapper.Start();
     }
 
     /// <inheritdoc/>
@@ -68,9 +83,13 @@ public sealed class LargePagePopulator : PageTablePopulator
         address % (ulong)LargePageSettings.PageSizeBytes == 0 && sizeBytes % LargePageSettings.PageSizeBytes == 0;
 
     /// <inheritdoc/>
+    public override bool WantsZeros(long offset) => Volatile.Read(ref regions[offset / LargePageSettings.PageSizeBytes]) == NotYet;
+
+    /// <inheritdoc/>
+    /// <remarks>Returns before it is done; all is done after disposal.</remarks>
     /// <exception cref="MigrationException">
-    /// <see cref="MigrationErrorReason.InvalidArgument"/> for a range outside the RAM block, <see cref="MigrationErrorReason.VmExited"/>
-    /// where the process has ended, or what the system call failed with.
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> for a range outside the RAM block; what an earlier range failed with:
+    /// <see cref="MigrationErrorReason.VmExited"/> where the process has ended, or what the system call failed with.
     /// </exception>
     public override void Populate(long offset, long lengthBytes)
     {
@@ -81,19 +100,16 @@ public sealed class LargePagePopulator : PageTablePopulator
                 MigrationErrorReason.InvalidArgument, $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
         }
 
-        long end = offset + lengthBytes;
-        for (long position = offset; position < end;)
+        Volatile.Read(ref failure)?.Throw();
+        bool added = false;
+        for (long region = offset / LargePageSettings.PageSizeBytes; region * LargePageSettings.PageSizeBytes < offset + lengthBytes; region++)
         {
-            int region = (int)(position / LargePageSettings.PageSizeBytes);
-            long regionEnd = Math.Min((region + 1) * LargePageSettings.PageSizeBytes, end);
-            if (Volatile.Read(ref regions[region]) != Large && !TryCollapse(region, MaxAttempts))
-            {
-                Interlocked.CompareExchange(ref regions[region], Singly, NotYet);
-                singly.Populate(position, regionEnd - position);
-            }
-
-            position = regionEnd;
+            if (Volatile.Read(ref regions[region]) is not (NotYet or Singly)) continue;
+            Volatile.Write(ref regions[region], Pending);
+            added = true;
         }
+
+        if (added) wake.Set();
     }
 
     /// <inheritdoc/>
@@ -101,37 +117,69 @@ public sealed class LargePagePopulator : PageTablePopulator
     {
         if (!disposing || disposed) return;
         disposed = true;
+        ending = true;
+        wake.Set();
+        mapper.Join();
+        wake.Dispose();
         singly.Dispose();
+    }
 
-        // What stood in the way, a range that another connection was just mapping for instance, may be gone.
+    private void Run()
+    {
         try
         {
-            for (int region = 0; region < regions.Length; region++)
+            while (!ending)
             {
-                if (regions[region] == Singly) TryCollapse(region, attempts: 1);
+                wake.WaitOne();
+                MapPending();
             }
         }
-        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
+        catch (Exception exception)
         {
-            // Its page tables went with it.
+            // Whoever brings the next range hears of it. After the last one it costs the guest its page faults and nothing else.
+            Volatile.Write(ref failure, ExceptionDispatchInfo.Capture(exception));
         }
     }
 
-    private bool TryCollapse(int region, int attempts)
+    private void MapPending()
+    {
+        for (int first = 0; first < regions.Length; first++)
+        {
+            if (Volatile.Read(ref regions[first]) != Pending) continue;
+            int end = first + 1;
+            while (end < regions.Length && Volatile.Read(ref regions[end]) == Pending) end++;
+            if (!TryCollapse(first, end))
+            {
+                for (int region = first; region < end; region++) MapOne(region);
+            }
+
+            first = end;
+        }
+    }
+
+    private void MapOne(int region)
+    {
+        if (TryCollapse(region, region + 1)) return;
+
+        // Before its pages are mapped, so that one that arrives meanwhile brings the region back.
+        Volatile.Write(ref regions[region], Singly);
+        singly.Populate(region * LargePageSettings.PageSizeBytes, LargePageSettings.PageSizeBytes);
+    }
+
+    private bool TryCollapse(int first, int end)
     {
         long start = Stopwatch.GetTimestamp();
         var outcome = CollapseOutcome.Again;
-        var spin = new SpinWait();
-        for (int attempt = 0; attempt < attempts && outcome == CollapseOutcome.Again; attempt++)
+        for (int attempt = 0; attempt < MaxAttempts && outcome == CollapseOutcome.Again; attempt++)
         {
-            if (attempt > 0) spin.SpinOnce();
             outcome = ProcessMadvise.Collapse(
-                target, address + (ulong)(region * LargePageSettings.PageSizeBytes), (ulong)LargePageSettings.PageSizeBytes);
+                target, address + (ulong)(first * LargePageSettings.PageSizeBytes), (ulong)((end - first) * LargePageSettings.PageSizeBytes));
         }
 
         Interlocked.Add(ref elapsedTicks, Stopwatch.GetTimestamp() - start);
         if (outcome != CollapseOutcome.Done) return false;
-        if (Interlocked.Exchange(ref regions[region], Large) != Large) Interlocked.Increment(ref largeRegions);
+        for (int region = first; region < end; region++) Volatile.Write(ref regions[region], Large);
+        Interlocked.Add(ref largeRegions, end - first);
         return true;
     }
 }

@@ -11,6 +11,12 @@ public abstract class PageTablePopulator : IDisposable
     /// </summary>
     public abstract void Populate(long offset, long lengthBytes);
 
+    /// <summary>
+    /// Whether a page of zeros is to be written there and populated like data, although memory reads as zeros without: a large page of the source
+    /// that holds nothing else would not arrive otherwise.
+    /// </summary>
+    public virtual bool WantsZeros(long offset) => false;
+
     /// <summary>What was done so far.</summary>
     public abstract PopulationStatistics Statistics { get; }
 

@@ -67,6 +67,7 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
                     break;
                 default:
                     ClearPages(run);
+                    PopulateZeros(run);
                     break;
             }
         }
@@ -98,6 +99,15 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
         {
             for (long page = first; page < first + count; page++) memory.Write(page << GuestMemory.PageShift, zeroPage);
         }
+    }
+
+    private void PopulateZeros(PageRun run)
+    {
+        // A frame's pages, and so a run's, never reach over the border of a large page.
+        long offset = run.FirstPage << GuestMemory.PageShift;
+        if (populator is null || !populator.WantsZeros(offset)) return;
+        memory.Write(offset, zeroPage);
+        populator.Populate(offset, GuestMemory.PageSizeBytes);
     }
 
     /// <summary>The pages are marked in the VM's page tables once all memory is here; what came for them before is dropped.</summary>

@@ -68,16 +68,14 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
     {
         if (ram.Backing != MemoryBacking.TransparentHugePages || !features.ProcessMadvise) return;
         const long step = LargePageSettings.PageSizeBytes;
-        for (long offset = 0; ram.Memory.TryFindData(offset, out long start, out long end); offset = (end + step - 1) / step * step)
+        for (long offset = 0; ram.Memory.TryFindData(offset, out long start, out long end); offset = end)
         {
-            for (long region = start / step * step; region < end; region += step)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
+            long first = start / step * step;
+            end = (end + step - 1) / step * step;
 
-                // A region that cannot be mapped by one entry, because a page of it is poisoned for one, stays as it is.
-                ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)region, step);
-            }
-
+            // A region that cannot be mapped by one entry, because a page of it is poisoned for one, stays as it is, and the kernel goes on.
+            ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)first, (ulong)(end - first));
             if (end >= ram.Memory.SizeBytes) return;
         }
     }

@@ -26,6 +26,7 @@ public sealed class LargePageMigrationTests
         AssertKept(there);
         AssertMounted(pair.SourceStateDirectory, false);
         AssertMounted(pair.DestinationStateDirectory, true);
+
         MigrationResult back = await MigrateAsync(pair.Destination, vm.Specification.Id, pair.Source, patient);
 
         AssertKept(back);
@@ -42,6 +43,7 @@ public sealed class LargePageMigrationTests
         Assert.InRange(result.LargePagesAtDestination!.Share, 0.99, 1);
         Assert.InRange(result.LargePagesAtDestination.LargeBytes, 0.99 * result.LargePagesAtSource.LargeBytes, double.MaxValue);
         Assert.True(result.MemoryVerified);
+        Assert.InRange(result.PagesUnchanged, 1, long.MaxValue);
         Assert.DoesNotContain(result.Fallbacks, fallback => fallback.Contains("large pages", StringComparison.Ordinal));
     }
 
@@ -54,7 +56,7 @@ public sealed class LargePageMigrationTests
         await foreach (MigrationStatus next in source.WatchMigrationAsync(status.Id, Cancel)) status = next;
         Assert.True(status.State == MigrationState.Completed, $"{status.ErrorReason}: {status.ErrorMessage}");
         MigrationResult result = status.Result!;
-        TestContext.Current.SendDiagnosticMessage(
+        TestContext.Current.TestOutputHelper!.WriteLine(
             $"source {result.LargePagesAtSource}, pause {result.LargePagesAtPause}, destination {result.LargePagesAtDestination};"
             + $" sent {result.BytesSent >> 20} MiB, unchanged {result.PagesUnchanged}, populated {result.PagesPopulated} in {result.PopulationTime},"
             + $" total {result.TotalTime}, downtime {result.Downtime}");
