@@ -1,12 +1,13 @@
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Functional.Tests.Qemu;
 using Xunit;
 
 namespace VmMigration.Functional.Tests.Migration;
 
 /// <summary>A Linux guest on pages of 2 MiB, moved between two hosts on this machine.</summary>
-[Collection("large pages")]
+[Collection(LargePageGroup.Name)]
 public sealed class LargePageMigrationTests
 {
     private static readonly TimeSpan migrationLimit = TimeSpan.FromMinutes(2);

@@ -278,7 +278,7 @@ public sealed class QemuHypervisorTests
         Assert.Equal(0, process.ExitCode);
     }
 
-    private static UnixFileMode Mode(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
+    internal static UnixFileMode Mode(string path) => OperatingSystem.IsWindows() ? default : File.GetUnixFileMode(path);
 
     private static void AssertNoFiles(Guid vmId) => Assert.Empty(Directory.GetFiles("/dev/shm", $"*{vmId}*"));
 }
