@@ -34,7 +34,7 @@ public sealed class WriteTraceGranularity
     private static int Parse(string text)
     {
         // PowerShell's own literals say KB and mean 1024; runbooks say KiB.
-        bool isPowerShellUnit = text.Length > 2 && char.ToUpperInvariant(text[^1]) == 'B' && char.ToUpperInvariant(text[^2]) is 'K' or 'M' or 'G';
+        bool isPowerShellUnit = text is [.., 'K' or 'k' or 'M' or 'm' or 'G' or 'g', 'B' or 'b'];
         string size = isPowerShellUnit ? $"{text[..^2].TrimEnd()}{char.ToUpperInvariant(text[^2])}iB" : text;
         return SizeText.TryParse(size, out long bytes) && bytes is >= 0 and <= int.MaxValue ? (int)bytes : throw NotOne(text);
     }

@@ -38,12 +38,13 @@ public sealed record VmLargePages
         ? string.Create(CultureInfo.InvariantCulture, $"{VmName}: {100 * share:F1} % of {MappedBytes >> 20} MiB")
         : $"{VmName}: {Remark}";
 
-    internal static VmLargePages From(VmDescription vm, Engine.Memory.LargePageCoverage coverage) => Unknown(vm, vm.Capabilities?.LargePagesRefused) with
-    {
-        MappedBytes = coverage.MappedBytes,
-        LargeBytes = coverage.LargeBytes,
-        Share = coverage.Share,
-    };
+    internal static VmLargePages From(VmDescription vm, Engine.Memory.LargePageCoverage coverage) =>
+        Unknown(vm, vm.Capabilities?.LargePagesRefused) with
+        {
+            MappedBytes = coverage.MappedBytes,
+            LargeBytes = coverage.LargeBytes,
+            Share = coverage.Share,
+        };
 
     internal static VmLargePages Unknown(VmDescription vm, string? remark) => new()
     {

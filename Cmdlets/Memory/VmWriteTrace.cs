@@ -59,7 +59,8 @@ public sealed record VmWriteTrace
 
     /// <summary>The main facts in one line.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{VmName}: {Mechanism?.ToString() ?? "none"}, {GranularityBytes} bytes, {Faults} faults, {StallTime.TotalMilliseconds:F1} ms of stall");
+        $"{VmName}: {Mechanism?.ToString() ?? "none"}, {GranularityBytes} bytes, {Faults} faults, "
+        + $"{StallTime.TotalMilliseconds:F1} ms of stall");
 
     internal static VmWriteTrace From(MigrationStatus status)
     {

@@ -34,7 +34,8 @@ internal static class MigrationCancellation
     {
         try
         {
-            await foreach (MigrationStatus status in migration.Host.WatchMigrationAsync(migration.Status.Id, wait.Token).ConfigureAwait(false))
+            IAsyncEnumerable<MigrationStatus> statuses = migration.Host.WatchMigrationAsync(migration.Status.Id, wait.Token);
+            await foreach (MigrationStatus status in statuses.ConfigureAwait(false))
             {
                 if (status.State == Engine.Migration.MigrationState.PostcopyPaused) await wait.CancelAsync().ConfigureAwait(false);
             }

@@ -2,7 +2,9 @@ using System.Management.Automation;
 
 namespace VmMigration.Cmdlets;
 
-/// <summary>Base of the cmdlets that look at VMs chosen by name, by id, by object or by host; at all of them where nothing is chosen.</summary>
+/// <summary>
+/// Base of the cmdlets that look at VMs chosen by name, by id, by object or by host; at all of them where nothing is chosen.
+/// </summary>
 public abstract class VmQueryCmdlet : MigrationCmdlet
 {
     internal const string ByName = "Name";

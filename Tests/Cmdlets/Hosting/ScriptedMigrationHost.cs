@@ -1,0 +1,153 @@
+using System.Runtime.CompilerServices;
+using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
+using EngineState = VmMigration.Engine.Migration.MigrationState;
+
+namespace VmMigration.Cmdlets.Tests.Hosting;
+
+/// <summary>
+/// A source host with one migration, whose states the test sets: for what a real one goes through only when its link breaks at the right
+/// moment. It is one of the session's hosts, and has no VMs.
+/// </summary>
+internal sealed class ScriptedMigrationHost : IMigrationHost
+{
+    private readonly Lock gate = new();
+    private MigrationStatus status;
+    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private ScriptedMigrationHost(string name, string vmName)
+    {
+        Name = name;
+        status = new()
+        {
+            Id = Guid.NewGuid(),
+            VmId = Guid.NewGuid(),
+            VmName = vmName,
+            SourceHostName = name,
+            DestinationHostName = "far",
+            State = EngineState.Postcopy,
+            StartedAt = DateTimeOffset.UtcNow,
+            Progress = new(2, 100, 1000, 1 << 20, 1 << 20, 0, 1) { PagesMissing = 1024 },
+        };
+    }
+
+    public string Name { get; }
+
+    /// <summary>How often it was asked to resume the migration.</summary>
+    public int Resumes { get; private set; }
+
+    public MigrationStatus Status
+    {
+        get { lock (gate) return status; }
+    }
+
+    /// <summary>A host of the session whose migration is in post-copy.</summary>
+    public static async Task<ScriptedMigrationHost> AddAsync(string name, string vmName)
+    {
+        var host = new ScriptedMigrationHost(name, vmName);
+        await HostRegistry.AddAsync(name, _ => Task.FromResult<IMigrationHost>(host), CancellationToken.None);
+        return host;
+    }
+
+    public void MoveTo(EngineState state)
+    {
+        TaskCompletionSource told;
+        lock (gate)
+        {
+            status = status with { State = state, Result = state == EngineState.Completed ? new MigrationResult() : null };
+            told = changed;
+            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        told.SetResult();
+    }
+
+    public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<MigrationStatus>>([Status]);
+
+    public Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken) => Task.FromResult(Status);
+
+    public async IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(
+        Guid migrationId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task next;
+            MigrationStatus current;
+            lock (gate) (current, next) = (status, changed.Task);
+            yield return current;
+            if (current.HasEnded) yield break;
+            await next.WaitAsync(cancellationToken);
+        }
+    }
+
+    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        Resumes++;
+        MoveTo(EngineState.Postcopy);
+        return Task.FromResult(Status);
+    }
+
+    /// <summary>What is committed is not cancelled: it only waits, as the contract has it.</summary>
+    public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        await foreach (MigrationStatus next in WatchMigrationAsync(migrationId, cancellationToken))
+        {
+            if (next.HasEnded) return next;
+        }
+
+        return Status;
+    }
+
+    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<VmDescription>>([]);
+
+    public Task<HostDescription> DescribeAsync(CancellationToken cancellationToken) => Task.FromResult(new HostDescription
+    {
+        Name = Name,
+        MachineName = "scripted",
+        ProcessorCount = 1,
+        MemoryBytes = 1,
+        AvailableMemoryBytes = 1,
+        StateDirectory = "",
+        Endpoint = "",
+        Hypervisors = new Dictionary<Engine.Hypervisors.HypervisorKind, string?>(),
+    });
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    public Task<VmDescription> CreateVmAsync(VmSpecification specification, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> RegisterVmAsync(VmRegistration registration, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> StopVmAsync(Guid vmId, bool force, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> PauseVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<VmDescription> ResumeVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task RemoveVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<Engine.Memory.PoisonedPage>> ListPoisonedPagesAsync(Guid vmId, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
+    public Task<IReadOnlyList<Engine.Memory.PoisonedPage>> AddPoisonedPagesAsync(
+        Guid vmId, IReadOnlyList<long> guestPhysicalAddresses, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<Engine.Memory.LargePageCoverage?> ReadLargePagesAsync(Guid vmId, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
+    public Task<IReadOnlyList<Engine.Migration.PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
+    public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+}
