@@ -15,29 +15,45 @@ internal sealed unsafe class ChecksumKeeper : GuestProgram
     public override bool KeepsChecksum => true;
 
     /// <inheritdoc/>
-    public override void Run<TMark>(ref VcpuRegisters registers, in GuestShare share, TMark mark, long steps)
+    public override BatchEnd Run<TAccess>(ref VcpuRegisters registers, in GuestShare share, TAccess access, long steps)
     {
         ulong* words = share.Words;
         ulong wordCount = (ulong)share.WordCount;
         long offset = share.OffsetBytes;
         ulong state = registers.RandomState;
         ulong checksum = registers.Checksum;
+        BatchEnd end = new(steps);
         for (long left = steps; left > 0; left--)
         {
-            state += RandomIncrement;
-            ulong random = Mix(state);
+            ulong nextState = state + RandomIncrement;
+            ulong random = Mix(nextState);
             ulong from = Math.BigMul(random, wordCount, out _);
             ulong to = Math.BigMul(BitOperations.RotateLeft(random, 32), wordCount, out _);
+            long readOffset = offset + ((long)from * sizeof(ulong));
+            long writeOffset = offset + ((long)to * sizeof(ulong));
+            if (!access.AdmitsRead(readOffset))
+            {
+                end = new(steps - left, readOffset);
+                break;
+            }
+
+            if (!access.AdmitsWrite(writeOffset))
+            {
+                end = new(steps - left, writeOffset, RefusedWrite: true);
+                break;
+            }
 
             // SAFETY: the upper half of random × count is below count, so both words lie inside the share.
             checksum = (BitOperations.RotateLeft(checksum, 5) ^ words[from]) * 0x2545F4914F6CDD1D;
             words[to] = checksum ^ random;
-            mark.Mark(offset + ((long)to * sizeof(ulong)));
+            access.Wrote(writeOffset);
+            state = nextState;
         }
 
         registers.RandomState = state;
         registers.Checksum = checksum;
-        registers.Steps += steps;
+        registers.Steps += end.Steps;
+        return end;
     }
 
     /// <inheritdoc/>

@@ -24,21 +24,27 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
         writtenChunks = new byte[checked((int)(((sizeBytes - 1) >> ChunkShift) + 1))];
         block = MemoryMapping.AllocateAnonymous(sizeBytes);
         Start = block.Pointer;
+        Guards = new PageGuards(PageCount);
     }
 
     /// <summary>Start of RAM, for the vCPUs; valid until disposal.</summary>
     internal byte* Start { get; }
 
+    /// <summary>Which pages the vCPUs may not touch.</summary>
+    internal PageGuards Guards { get; }
+
     /// <inheritdoc/>
+    /// <remarks>A page that is missing reads as whatever was received for it so far.</remarks>
     public override int TryRead(long offset, Span<byte> destination)
     {
         CheckRange(offset, destination.Length);
+        int count = Poisoned.ReadableBytes(offset, destination.Length);
         bool held = Hold();
         try
         {
             // SAFETY: the range was checked and the reference keeps the block mapped. A race with a vCPU yields old or new bytes.
-            new ReadOnlySpan<byte>(Start + offset, destination.Length).CopyTo(destination);
-            return destination.Length;
+            new ReadOnlySpan<byte>(Start + offset, count).CopyTo(destination);
+            return count;
         }
         finally
         {
@@ -96,6 +102,13 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
 
     /// <summary>Declares that the vCPUs may from now on write the first bytes of RAM.</summary>
     internal void OpenToProgram(long lengthBytes) => Volatile.Write(ref programBytes, lengthBytes);
+
+    /// <summary>Makes a touch of the page by the guest a memory error, and its contents unreadable.</summary>
+    internal void Poison(PoisonedPage page)
+    {
+        Poisoned.Add(page with { GuestPhysicalAddress = page.Page << PageShift });
+        Guards.Poison(page.Page);
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

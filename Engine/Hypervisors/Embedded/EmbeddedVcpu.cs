@@ -1,38 +1,44 @@
 using System.Diagnostics;
+using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
 /// <summary>
 /// One vCPU: a dedicated background thread (a guest never takes a thread of the pool) that runs the guest program in batches and looks
-/// for orders between them.
+/// for orders between them. What it waits for in the midst of a batch, a missing page or a trace fault that is held back, an order ends.
 /// </summary>
 internal sealed class EmbeddedVcpu : IDisposable
 {
     private const int StackBytes = 256 * 1024;
 
-    private readonly GuestProgram program;
-    private readonly GuestShare share;
+    private static readonly TimeSpan oneTick = TimeSpan.FromMilliseconds(1.2);
+
+    private readonly int number;
+    private readonly VcpuProgram program;
+    private readonly VcpuWatch watch;
     private readonly long stepsPerSecond;
     private readonly long haltAfterSteps;
-    private readonly TraceSlot traces;
     private readonly AutoResetEvent wake = new(false);
     private readonly TaskCompletionSource halted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
     private volatile VcpuOrder order;
+    private VcpuOrder? obeyed;
     private VcpuRegisters registers;
     private long steps;
+    private bool failed;
 
     /// <param name="number">Number of the vCPU, from 0; names its thread.</param>
     /// <param name="guest">What it runs.</param>
     /// <param name="share">The memory it owns; must stay mapped until <see cref="Join"/> has returned.</param>
-    /// <param name="traces">Where an armed write trace is found.</param>
+    /// <param name="watch">What is to be heeded when it touches memory.</param>
     /// <param name="firstOrder">What to do at first.</param>
-    public EmbeddedVcpu(int number, EmbeddedGuest guest, GuestShare share, TraceSlot traces, VcpuOrder firstOrder)
+    public EmbeddedVcpu(int number, EmbeddedGuest guest, GuestShare share, VcpuWatch watch, VcpuOrder firstOrder)
     {
-        this.share = share;
-        this.traces = traces;
-        program = GuestProgram.Of(guest.Program);
-        stepsPerSecond = guest.StepsPerSecond == 0 ? program.DefaultStepsPerSecond : guest.StepsPerSecond;
+        this.number = number;
+        this.watch = watch;
+        var code = GuestProgram.Of(guest.Program);
+        program = new VcpuProgram(code, share, watch.Guards);
+        stepsPerSecond = guest.StepsPerSecond == 0 ? code.DefaultStepsPerSecond : guest.StepsPerSecond;
         haltAfterSteps = guest.HaltAfterSteps == 0 ? long.MaxValue : guest.HaltAfterSteps;
         registers = GuestProgram.InitialRegisters(guest.Seed, number);
         order = firstOrder;
@@ -59,6 +65,9 @@ internal sealed class EmbeddedVcpu : IDisposable
         }
     }
 
+    /// <summary>Whether there is an order that was not taken up.</summary>
+    private bool IsOrdered => order != obeyed;
+
     /// <summary>Starts the thread.</summary>
     public void Start() => thread.Start();
 
@@ -79,7 +88,6 @@ internal sealed class EmbeddedVcpu : IDisposable
 
     private void Loop()
     {
-        VcpuOrder? obeyed = null;
         VcpuPace? pace = null;
         while (true)
         {
@@ -94,7 +102,7 @@ internal sealed class EmbeddedVcpu : IDisposable
 
             long left = haltAfterSteps - registers.Steps;
             if (left == 0) halted.TrySetResult();
-            if (left == 0 || latest.Mode == VcpuMode.Stand)
+            if (left == 0 || failed || latest.Mode == VcpuMode.Stand)
             {
                 wake.WaitOne();
                 continue;
@@ -107,22 +115,54 @@ internal sealed class EmbeddedVcpu : IDisposable
                 continue;
             }
 
-            Run(batch);
+            SoftwareWriteTrace? trace = watch.Traces.Armed;
+            BatchEnd end = program.Run(ref registers, trace, batch);
             Volatile.Write(ref steps, registers.Steps);
-            pace.Ran(batch, Now());
+            pace.Ran(end.Steps, Now());
+            if (end.IsRefused) Resolve(end, trace);
         }
     }
 
-    private unsafe void Run(long batch)
+    /// <summary>Does what has to happen before the refused step can be tried again.</summary>
+    private void Resolve(BatchEnd end, SoftwareWriteTrace? trace)
     {
-        if (traces.Armed is { } trace)
+        long page = end.RefusedOffset >> GuestMemory.PageShift;
+        if (watch.Guards.IsPoisoned(page))
         {
-            program.Run(ref registers, share, new TracedWrites(trace.Marks, trace.GranularityShift), batch);
-            GC.KeepAlive(trace);
+            failed = true;
+            watch.RaiseMachineCheck(page);
         }
-        else
+        else if (watch.Guards.IsMissing(page))
         {
-            program.Run(ref registers, share, default(UntracedWrites), batch);
+            WaitForPage(watch.Missing!, page);
         }
+        else if (end.RefusedWrite && trace is not null)
+        {
+            TakeFault(trace, end.RefusedOffset);
+        }
+    }
+
+    private void WaitForPage(EmbeddedMissingPages missing, long page)
+    {
+        if (!missing.Await(page, wake)) return;
+        while (missing.IsMissing(page) && !IsOrdered) wake.WaitOne();
+        missing.Leave(page, wake);
+    }
+
+    /// <summary>A first write to armed memory: it is held back for as long as the trace says, then the step is run and marked.</summary>
+    private void TakeFault(SoftwareWriteTrace trace, long offset)
+    {
+        long started = Stopwatch.GetTimestamp();
+        TimeSpan held = TimeSpan.Zero;
+        for (TimeSpan rest; !IsOrdered && (rest = trace.HoldLeft(started, ref held)) > TimeSpan.Zero;)
+        {
+            // A wait is no finer than a timer; what is shorter is spun away, as the guest would have spent it.
+            if (rest > oneTick) wake.WaitOne(1);
+            else Thread.SpinWait(1);
+        }
+
+        program.RunLifted(ref registers, trace);
+        Volatile.Write(ref steps, registers.Steps);
+        trace.CountFault(number, Stopwatch.GetTimestamp() - started, held);
     }
 }

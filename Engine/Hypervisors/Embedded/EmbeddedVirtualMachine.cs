@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
@@ -8,12 +7,12 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 /// each takes about as long as a batch of steps once begun (see <see cref="VcpuPace"/>), so a token cancels the wait for its turn, not the
 /// change.
 /// </summary>
-public sealed class EmbeddedVirtualMachine : IVirtualMachine
+public sealed partial class EmbeddedVirtualMachine : IVirtualMachine
 {
     private readonly EmbeddedGuest guest;
     private readonly EmbeddedMemory memory;
     private readonly VcpuGroup vcpus;
-    private readonly TraceSlot traces = new();
+    private readonly VcpuWatch watch;
     private readonly SemaphoreSlim turn = new(1, 1);
     private readonly TaskCompletionSource<string> exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile VmState state;
@@ -29,7 +28,8 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
         this.state = state;
         memory = new EmbeddedMemory(specification.MemoryBytes);
         if (state == VmState.Running) OpenMemoryToProgram();
-        vcpus = new VcpuGroup(specification, memory, traces, Mode);
+        watch = new VcpuWatch(memory.Guards);
+        vcpus = new VcpuGroup(specification, memory, watch, Mode);
     }
 
     /// <inheritdoc/>
@@ -42,7 +42,7 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
     public VmCapabilities Capabilities { get; } = new(
         EngineMigrationRefused: null,
         PopulationRefused: "A VM in the engine's own process has no page tables of its own to populate.",
-        ThrottleRefused: null, PoisonRefused: "not yet.", LargePagesRefused: "not yet.", PostcopyRefused: "not yet.");
+        ThrottleRefused: null, LargePagesRefused: "not yet.");
 
     /// <inheritdoc/>
     public GuestMemory Memory => memory;
@@ -87,40 +87,6 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
 
     /// <inheritdoc/>
     public Task ResumeAsync(CancellationToken cancellationToken) => ChangeAsync("resume", VmState.Running, cancellationToken);
-
-    /// <inheritdoc/>
-    public async Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken)
-    {
-        using Turn held = await TakeTurnAsync(cancellationToken).ConfigureAwait(false);
-        Require("trace the writes of", VmState.Running, VmState.Paused, VmState.Incoming);
-        long started = Stopwatch.GetTimestamp();
-        var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.EffectiveGranularityBytes : granularityBytes, traces);
-        if (!traces.TryArm(trace))
-        {
-            throw new MigrationException(
-                MigrationErrorReason.InvalidState, $"Writes of '{Specification.Name}' are being traced already.",
-                "Stop the other trace first.");
-        }
-
-        // Once each vCPU has looked for orders after the trace was put in, none writes without marking.
-        await vcpus.OrderAsync(Mode, share).ConfigureAwait(false);
-        trace.ArmedSince(started);
-        return trace;
-    }
-
-    /// <inheritdoc/>
-    public LargePageCoverage? ReadLargePageCoverage() => null;
-
-    /// <inheritdoc/>
-    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
-        Task.FromResult(Memory.Poisoned.ToList());
-
-    /// <inheritdoc/>
-    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, Capabilities.PoisonRefused!);
-
-    /// <inheritdoc/>
-    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
-        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, Capabilities.PostcopyRefused!);
 
     /// <inheritdoc/>
     public Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)
@@ -236,6 +202,8 @@ public sealed class EmbeddedVirtualMachine : IVirtualMachine
             memory.Dispose();
             throw;
         }
+
+        _ = EndAfterMachineCheckAsync();
     }
 
     private async Task ChangeAsync(string verb, VmState target, CancellationToken cancellationToken)

@@ -35,9 +35,12 @@ internal abstract class GuestProgram
     public static VcpuRegisters InitialRegisters(ulong seed, int vcpu) =>
         new(0, Mix(Mix(seed) + (((ulong)vcpu + 1) * RandomIncrement)), 0, 0);
 
-    /// <summary>Runs <paramref name="steps"/> steps and leaves the registers as they are after the last one.</summary>
-    public abstract void Run<TMark>(ref VcpuRegisters registers, in GuestShare share, TMark mark, long steps)
-        where TMark : struct, IWriteMark;
+    /// <summary>
+    /// Runs up to <paramref name="steps"/> steps, until <paramref name="access"/> refuses one, and leaves the registers as they are after the
+    /// last one that was run.
+    /// </summary>
+    public abstract BatchEnd Run<TAccess>(ref VcpuRegisters registers, in GuestShare share, TAccess access, long steps)
+        where TAccess : struct, IGuestAccess;
 
     /// <summary>
     /// The registers after <paramref name="steps"/> steps without running them; the checksum, which depends on memory, is left 0.

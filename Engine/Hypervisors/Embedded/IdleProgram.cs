@@ -13,7 +13,11 @@ internal sealed class IdleProgram : GuestProgram
     public override long DefaultStepsPerSecond => 250;
 
     /// <inheritdoc/>
-    public override void Run<TMark>(ref VcpuRegisters registers, in GuestShare share, TMark mark, long steps) => registers.Steps += steps;
+    public override BatchEnd Run<TAccess>(ref VcpuRegisters registers, in GuestShare share, TAccess access, long steps)
+    {
+        registers.Steps += steps;
+        return new(steps);
+    }
 
     /// <inheritdoc/>
     public override VcpuRegisters RegistersAfter(in VcpuRegisters initial, in GuestShare share, long steps) =>

@@ -42,7 +42,7 @@ public static class ReplayOracle
         while (registers.Steps < steps)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            program.Run(ref registers, share, default(UntracedWrites), Math.Min(StepsBetweenChecks, steps - registers.Steps));
+            program.Run(ref registers, share, default(FreeAccess), Math.Min(StepsBetweenChecks, steps - registers.Steps));
         }
 
         return registers;

@@ -7,12 +7,13 @@ internal sealed unsafe class SequentialWriter : GuestProgram
     public override GuestProgramKind Kind => GuestProgramKind.SequentialWriter;
 
     /// <inheritdoc/>
-    public override void Run<TMark>(ref VcpuRegisters registers, in GuestShare share, TMark mark, long steps)
+    public override BatchEnd Run<TAccess>(ref VcpuRegisters registers, in GuestShare share, TAccess access, long steps)
     {
         long cursor = registers.Cursor;
         ulong value = registers.RandomState + ((ulong)registers.Steps * RandomIncrement);
         long offset = share.OffsetBytes;
-        for (long left = steps; left > 0;)
+        BatchEnd ended = new(steps);
+        for (long left = steps; left > 0 && !ended.IsRefused;)
         {
             long end = Math.Min(share.WordCount, cursor + left);
             left -= end - cursor;
@@ -20,16 +21,24 @@ internal sealed unsafe class SequentialWriter : GuestProgram
             // SAFETY: the cursor stays below the share's word count.
             for (; cursor < end; cursor++)
             {
+                long writeOffset = offset + (cursor * sizeof(ulong));
+                if (!access.AdmitsWrite(writeOffset))
+                {
+                    ended = new(steps - left - (end - cursor), writeOffset, RefusedWrite: true);
+                    break;
+                }
+
                 share.Words[cursor] = value;
-                mark.Mark(offset + (cursor * sizeof(ulong)));
+                access.Wrote(writeOffset);
                 value += RandomIncrement;
             }
 
             if (cursor == share.WordCount) cursor = 0;
         }
 
-        registers.Steps += steps;
+        registers.Steps += ended.Steps;
         registers.Cursor = cursor;
+        return ended;
     }
 
     /// <inheritdoc/>

@@ -16,16 +16,21 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
 
     private readonly TraceSlot slot;
     private readonly long pageCount;
+    private readonly TimeSpan faultCost;
+    private readonly TraceFaults faults;
 
     // Pinned and garbage-collected, so that a vCPU in the midst of a batch can go on marking after disposal.
     private readonly byte[] marks;
     private long installs = 1;
     private long installTicks;
+    private long delayTicks;
 
     /// <param name="memoryBytes">Size of RAM.</param>
     /// <param name="granularityBytes">A power of two, at least one page.</param>
     /// <param name="slot">Where the vCPUs find the trace; disposal takes it out there.</param>
-    public SoftwareWriteTrace(long memoryBytes, int granularityBytes, TraceSlot slot)
+    /// <param name="vcpuCount">Number of vCPUs.</param>
+    /// <param name="faultCost">What every fault costs the guest at least.</param>
+    public SoftwareWriteTrace(long memoryBytes, int granularityBytes, TraceSlot slot, int vcpuCount, TimeSpan faultCost)
     {
         if (granularityBytes < GuestMemory.PageSizeBytes || !BitOperations.IsPow2(granularityBytes))
         {
@@ -35,6 +40,8 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         }
 
         this.slot = slot;
+        this.faultCost = faultCost;
+        faults = new TraceFaults(vcpuCount);
         GranularityBytes = granularityBytes;
         GranularityShift = BitOperations.Log2((uint)granularityBytes);
         pageCount = memoryBytes >> GuestMemory.PageShift;
@@ -56,10 +63,33 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     {
         Installs = Interlocked.Read(ref installs),
         InstallTime = Stopwatch.GetElapsedTime(0, Interlocked.Read(ref installTicks)),
+        Faults = faults.Count,
+        GuestStallTime = faults.StallTime,
+        MaxFaultDelay = faults.MaxDelay,
     };
 
-    /// <summary>First mark; valid while the caller holds a reference to the trace.</summary>
-    internal byte* Marks => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(marks));
+    /// <inheritdoc/>
+    public override bool CanDelayFaults => true;
+
+    /// <inheritdoc/>
+    public override TimeSpan FaultDelay
+    {
+        get => TimeSpan.FromTicks(Interlocked.Read(ref delayTicks));
+        set
+        {
+            if (value < TimeSpan.Zero || value > MaxFaultDelay)
+            {
+                throw new MigrationException(
+                    MigrationErrorReason.InvalidArgument, $"First writes cannot be held back by {value.TotalMilliseconds} ms.",
+                    $"Give 0 to {MaxFaultDelay.TotalMilliseconds} ms.");
+            }
+
+            Interlocked.Exchange(ref delayTicks, value.Ticks);
+        }
+    }
+
+    /// <summary>Where the vCPUs mark; valid while the caller holds a reference to the trace.</summary>
+    internal TracedWrites Writes => new((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(marks)), GranularityShift);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -89,6 +119,20 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         run.Flush();
         AddInstall(started);
     }
+
+    /// <summary>How long a fault is to be held back yet: nothing once the trace was lifted.</summary>
+    /// <param name="started">When it began, as a stopwatch's timestamp.</param>
+    /// <param name="delay">The longest delay that held it back so far.</param>
+    public TimeSpan HoldLeft(long started, ref TimeSpan delay)
+    {
+        if (slot.Armed != this) return TimeSpan.Zero;
+        TimeSpan now = FaultDelay;
+        if (now > delay) delay = now;
+        return faultCost + now - Stopwatch.GetElapsedTime(started);
+    }
+
+    /// <summary>Counts a fault of a vCPU, see <see cref="TraceFaults.Add"/>.</summary>
+    public void CountFault(int vcpu, long stallTicks, TimeSpan delay) => faults.Add(vcpu, stallTicks, delay);
 
     /// <summary>Adds the time since <paramref name="started"/> (a stopwatch's timestamp) to the time the first arming took.</summary>
     public void ArmedSince(long started) => Interlocked.Add(ref installTicks, Stopwatch.GetTimestamp() - started);

@@ -8,9 +8,9 @@ internal sealed class VcpuGroup
 
     /// <param name="specification">What the VM is made from; was checked.</param>
     /// <param name="memory">Its RAM; must not be disposed before the threads have ended.</param>
-    /// <param name="traces">Where an armed write trace is found.</param>
+    /// <param name="watch">What is to be heeded when they touch memory.</param>
     /// <param name="mode">What the vCPUs do at first.</param>
-    public unsafe VcpuGroup(VmSpecification specification, EmbeddedMemory memory, TraceSlot traces, VcpuMode mode)
+    public unsafe VcpuGroup(VmSpecification specification, EmbeddedMemory memory, VcpuWatch watch, VcpuMode mode)
     {
         EmbeddedGuest guest = specification.Embedded!;
         firstOrder = new VcpuOrder(mode, 1, specification.VcpuCount);
@@ -18,7 +18,7 @@ internal sealed class VcpuGroup
         for (int i = 0; i < vcpus.Length; i++)
         {
             GuestShare share = GuestShare.Of(memory.Start, guest.WorkingSetIn(specification.MemoryBytes), i, vcpus.Length);
-            vcpus[i] = new EmbeddedVcpu(i, guest, share, traces, firstOrder);
+            vcpus[i] = new EmbeddedVcpu(i, guest, share, watch, firstOrder);
         }
     }
 

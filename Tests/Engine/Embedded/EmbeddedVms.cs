@@ -31,14 +31,22 @@ internal static class EmbeddedVms
     public static async Task<EmbeddedVirtualMachine> PrepareIncomingAsync(VmSpecification specification) =>
         (EmbeddedVirtualMachine)await new EmbeddedHypervisor().PrepareIncomingAsync(specification, StateContents.Devices, Cancelled);
 
-    /// <summary>A paused VM that has run no step yet.</summary>
-    public static async Task<EmbeddedVirtualMachine> MakePausedAsync(VmSpecification specification)
+    /// <summary>A paused VM with the registers of one whose vCPUs have run so many steps, and empty memory.</summary>
+    public static async Task<EmbeddedVirtualMachine> MakePausedAsync(VmSpecification specification, long steps = 0)
     {
         EmbeddedVirtualMachine vm = await PrepareIncomingAsync(specification);
-        VcpuRegisters[] registers = [.. Enumerable.Range(0, specification.VcpuCount)
-            .Select(vcpu => GuestProgram.InitialRegisters(specification.Embedded!.Seed, vcpu))];
-        await vm.LoadStateAsync(new MemoryStream(EmbeddedDeviceState.Encode(specification.Embedded!.Program, registers)), Cancelled);
+        await vm.LoadRegistersAsync(steps);
         return vm;
+    }
+
+    /// <summary>Loads the registers of vCPUs that have run so many steps into an incoming VM.</summary>
+    public static async Task LoadRegistersAsync(this EmbeddedVirtualMachine vm, long steps)
+    {
+        EmbeddedGuest guest = vm.Specification.Embedded!;
+        int vcpus = vm.Specification.VcpuCount;
+        VcpuRegisters[] registers = [.. Enumerable.Range(0, vcpus).Select(vcpu => GuestProgram.Of(guest.Program).RegistersAfter(
+            GuestProgram.InitialRegisters(guest.Seed, vcpu), ShareOf(guest, vm.Memory.SizeBytes, vcpu, vcpus), steps))];
+        await vm.LoadStateAsync(new MemoryStream(EmbeddedDeviceState.Encode(guest.Program, registers)), Cancelled);
     }
 
     /// <summary>Waits until every vCPU has run at least so many steps.</summary>
@@ -53,6 +61,9 @@ internal static class EmbeddedVms
         Assert.Equal(bytes.Length, memory.TryRead(0, bytes));
         return bytes;
     }
+
+    private static unsafe GuestShare ShareOf(EmbeddedGuest guest, long memoryBytes, int vcpu, int vcpuCount) =>
+        GuestShare.Of(null, guest.WorkingSetIn(memoryBytes), vcpu, vcpuCount);
 
     /// <summary>Null where the VM, which must be paused, holds what its program must have left.</summary>
     public static async Task<ReplayDifference?> ReplayAsync(this EmbeddedVirtualMachine vm) =>

@@ -135,7 +135,7 @@ public sealed class SoftwareWriteTraceTests
     [InlineData(12288)]
     public void Granularities_that_are_no_power_of_two_or_below_a_page_are_refused(int granularityBytes)
     {
-        var refused = Assert.Throws<MigrationException>(() => new SoftwareWriteTrace(2 * MiB, granularityBytes, new TraceSlot()));
+        var refused = Assert.Throws<MigrationException>(() => new SoftwareWriteTrace(2 * MiB, granularityBytes, new TraceSlot(), 1, TimeSpan.Zero));
         Assert.Equal(MigrationErrorReason.InvalidArgument, refused.Reason);
     }
 
@@ -172,15 +172,23 @@ public sealed class SoftwareWriteTraceTests
     }
 
     /// <summary>Copies a word the moment it is marked: a word marked too early, or never, stays behind.</summary>
-    private readonly struct MirroredWrites(EmbeddedMemory memory, byte[] mirror) : IWriteMark
+    private readonly struct MirroredWrites(EmbeddedMemory memory, byte[] mirror) : IGuestAccess
     {
-        public void Mark(long offset) => memory.TryRead(offset, mirror.AsSpan((int)offset, sizeof(ulong)));
+        public bool AdmitsRead(long offset) => true;
+
+        public bool AdmitsWrite(long offset) => true;
+
+        public void Wrote(long offset) => memory.TryRead(offset, mirror.AsSpan((int)offset, sizeof(ulong)));
     }
 
     /// <summary>The plain way to note a write: every page of the granule it falls into.</summary>
-    private readonly struct RecordedWrites(PageSet written, int granularityBytes) : IWriteMark
+    private readonly struct RecordedWrites(PageSet written, int granularityBytes) : IGuestAccess
     {
-        public void Mark(long offset)
+        public bool AdmitsRead(long offset) => true;
+
+        public bool AdmitsWrite(long offset) => true;
+
+        public void Wrote(long offset)
         {
             long start = offset / granularityBytes * granularityBytes;
             long end = Math.Min(start + granularityBytes, written.PageCount << GuestMemory.PageShift);

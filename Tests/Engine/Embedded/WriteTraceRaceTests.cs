@@ -22,7 +22,7 @@ public sealed class WriteTraceRaceTests
     public async Task A_page_that_is_written_once_is_never_lost_to_a_collector_that_never_rests(int granularityBytes, int rounds)
     {
         using var memory = new EmbeddedMemory(4 * MiB);
-        using var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes, new TraceSlot());
+        using var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes, new TraceSlot(), 1, TimeSpan.Zero);
         byte[] shadow = new byte[memory.SizeBytes];
         int granted = 0;
         int done = 0;
@@ -53,7 +53,7 @@ public sealed class WriteTraceRaceTests
 
     private static unsafe void WriteRounds(EmbeddedMemory memory, SoftwareWriteTrace trace, int rounds, ref int granted, ref int done)
     {
-        var mark = new TracedWrites(trace.Marks, trace.GranularityShift);
+        TracedWrites mark = trace.Writes;
         for (int round = 1; round <= rounds; round++)
         {
             while (Volatile.Read(ref granted) < round)
@@ -66,7 +66,7 @@ public sealed class WriteTraceRaceTests
                 {
                     long at = offset + (word * StrideBytes);
                     *(ulong*)(memory.Start + at) = (byte)round;
-                    mark.Mark(at);
+                    mark.Wrote(at);
                 }
             }
 

@@ -1,0 +1,56 @@
+using System.Diagnostics;
+
+namespace VmMigration.Engine.Hypervisors.Embedded;
+
+/// <summary>What the faults of a write trace cost, counted by each vCPU on a cache line of its own.</summary>
+internal sealed class TraceFaults(int vcpuCount)
+{
+    private const int Stride = 16;
+    private const int StallTicks = 1;
+    private const int LongestHeld = 2;
+
+    private readonly long[] counters = new long[(vcpuCount + 1) * Stride];
+
+    /// <summary>Faults of all vCPUs.</summary>
+    public long Count => Sum(0);
+
+    /// <summary>Time the vCPUs waited for them.</summary>
+    public TimeSpan StallTime => Stopwatch.GetElapsedTime(0, Sum(StallTicks));
+
+    /// <summary>The longest delay one was held back by.</summary>
+    public TimeSpan MaxDelay
+    {
+        get
+        {
+            long longest = 0;
+            for (int at = Stride + LongestHeld; at < counters.Length; at += Stride) longest = Math.Max(longest, Volatile.Read(ref counters[at]));
+            return TimeSpan.FromTicks(longest);
+        }
+    }
+
+    /// <summary>Adds a fault; only the vCPU itself calls this.</summary>
+    /// <param name="vcpu">Its number.</param>
+    /// <param name="stallTicks">How long it stood, in ticks of the stopwatch.</param>
+    /// <param name="delay">The delay it was held back by.</param>
+    public void Add(int vcpu, long stallTicks, TimeSpan delay)
+    {
+        int at = (vcpu + 1) * Stride;
+        Volatile.Write(ref counters[at], counters[at] + 1);
+        AddStall(vcpu, stallTicks);
+        if (delay.Ticks > counters[at + LongestHeld]) Volatile.Write(ref counters[at + LongestHeld], delay.Ticks);
+    }
+
+    /// <summary>Adds time that the vCPU stood for another reason than a fault; only the vCPU itself calls this.</summary>
+    public void AddStall(int vcpu, long stallTicks)
+    {
+        ref long total = ref counters[((vcpu + 1) * Stride) + StallTicks];
+        Volatile.Write(ref total, total + stallTicks);
+    }
+
+    private long Sum(int counter)
+    {
+        long sum = 0;
+        for (int at = Stride + counter; at < counters.Length; at += Stride) sum += Volatile.Read(ref counters[at]);
+        return sum;
+    }
+}
