@@ -35,6 +35,7 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     private readonly int pageSizeBytes;
     private readonly RamFileExtents extents;
     private readonly SafeFileHandle pagemap;
+    private readonly Lock largePage = new();
     private long pages;
     private long elapsedTicks;
     private bool disposed;
@@ -92,14 +93,14 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
         long first = offset & ~((long)pageSizeBytes - 1);
         if (first == end) return;
         long mappedBytes;
-        userfaultfd.Register(address + (ulong)first, (ulong)(end - first), UserfaultfdModes.Minor);
-        try
+        if (pageSizeBytes == GuestMemory.PageSizeBytes)
         {
-            mappedBytes = MapRange(first, end);
+            mappedBytes = MapRegistered(first, end);
         }
-        finally
+        else
         {
-            userfaultfd.Unregister(address + (ulong)first, (ulong)(end - first));
+            // Two connections bring parts of one large page: who is done first must not take the range from the other.
+            lock (largePage) mappedBytes = MapRegistered(first, end);
         }
 
         Interlocked.Add(ref pages, mappedBytes >> GuestMemory.PageShift);
@@ -114,6 +115,19 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
         userfaultfd.Dispose();
         pagemap.Dispose();
         extents.Dispose();
+    }
+
+    private long MapRegistered(long first, long end)
+    {
+        userfaultfd.Register(address + (ulong)first, (ulong)(end - first), UserfaultfdModes.Minor);
+        try
+        {
+            return MapRange(first, end);
+        }
+        finally
+        {
+            userfaultfd.Unregister(address + (ulong)first, (ulong)(end - first));
+        }
     }
 
     private long MapRange(long position, long end)

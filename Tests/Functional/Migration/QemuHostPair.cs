@@ -2,6 +2,7 @@ using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Native;
 using VmMigration.Engine.Protocol;
 using Xunit;
 
@@ -34,15 +35,28 @@ internal sealed class QemuHostPair : IAsyncDisposable
 
     public string DestinationStateDirectory => Path.Combine(root.FullName, "b");
 
-    public static async Task<QemuHostPair> OpenAsync(CancellationToken cancellationToken, string? destinationRamDirectory = null)
+    /// <summary>Opens both hosts.</summary>
+    /// <param name="cancellationToken">Cancels the opening.</param>
+    /// <param name="destinationRamDirectory">Where the destination's RAM files go; null makes a directory.</param>
+    /// <param name="destinationFeatures">What the destination takes its kernel to give; null has it tried.</param>
+    public static async Task<QemuHostPair> OpenAsync(
+        CancellationToken cancellationToken, string? destinationRamDirectory = null, KernelFeatures? destinationFeatures = null)
     {
         DirectoryInfo root = Directory.CreateTempSubdirectory("vmm-");
         string sourceRam = Directory.CreateDirectory($"/dev/shm/{root.Name}-a").FullName;
         string destinationRam = destinationRamDirectory ?? Directory.CreateDirectory($"/dev/shm/{root.Name}-b").FullName;
         LocalHost source = await LocalHost.OpenAsync(
             new() { Name = "source", StateDirectory = Path.Combine(root.FullName, "a"), RamDirectory = sourceRam }, cancellationToken);
-        LocalHost destination = await LocalHost.OpenAsync(
-            new() { Name = "destination", StateDirectory = Path.Combine(root.FullName, "b"), RamDirectory = destinationRam }, cancellationToken);
+        LocalHostOptions options = new()
+        {
+            Name = "destination", StateDirectory = Path.Combine(root.FullName, "b"), RamDirectory = destinationRam,
+        };
+        LocalHost destination = destinationFeatures is null
+            ? await LocalHost.OpenAsync(options, cancellationToken)
+            : new(await LocalHostParts.OpenAsync(
+                options, (_, directory) => new HypervisorSet([new QemuHypervisor(
+                    new() { StateDirectory = directory.Path, RamDirectory = destinationRam, Features = destinationFeatures })]),
+                parts => new LocalHostMigrations(parts), cancellationToken));
         return new(root, source, destination) { DestinationRamDirectory = destinationRam };
     }
 
