@@ -145,14 +145,15 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     }
 
     private bool AnyUnderWay() => database.Run("read the migrations", () => database.Prepared(
-        "SELECT EXISTS (SELECT 1 FROM migrations WHERE state IN (@0, @1, @2))",
-        (int)MigrationJournalState.Started, (int)MigrationJournalState.Granted, (int)MigrationJournalState.Owner).ExecuteScalar() is not 0L);
+        "SELECT EXISTS (SELECT 1 FROM migrations WHERE state IN (@0, @1, @2, @3))",
+        (int)MigrationJournalState.Started, (int)MigrationJournalState.Granted, (int)MigrationJournalState.Owner,
+        (int)MigrationJournalState.Receiving).ExecuteScalar() is not 0L);
 
     private static VmOwnership? OwnershipAfter(MigrationJournalEntry entry) => (entry.Role, entry.State) switch
     {
         (MigrationRole.Source, MigrationJournalState.Granted or MigrationJournalState.Completed) => VmOwnership.GivenAway,
         (MigrationRole.Source, MigrationJournalState.RolledBack) => VmOwnership.Owned,
-        (MigrationRole.Destination, MigrationJournalState.Owner) => VmOwnership.Owned,
+        (MigrationRole.Destination, MigrationJournalState.Owner or MigrationJournalState.Receiving) => VmOwnership.Owned,
         // It owned the VM and could not run it: what may be left of the copy is discarded when the host is opened next.
         (MigrationRole.Destination, MigrationJournalState.RolledBack) => VmOwnership.Incoming,
         (_, MigrationJournalState.Undecided) => VmOwnership.Undecided,

@@ -29,6 +29,33 @@ internal sealed class IncomingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
         });
     }
 
+    /// <inheritdoc/>
+    public async Task BeginPostcopyAsync(bool running)
+    {
+        using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
+        slot.Attach(Machine, slot.Present with { InPostcopy = true, Ownership = VmOwnership.Owned, MeantToRun = running });
+    }
+
+    /// <inheritdoc/>
+    public async Task ReportWaitAsync(string? why)
+    {
+        using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
+        slot.Present = slot.Present with { Failure = why };
+    }
+
+    /// <inheritdoc/>
+    public async Task EndPostcopyAsync(string? failure)
+    {
+        using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
+        slot.SaveFact(slot.Present with { MigrationId = null, PeerHostName = null, InPostcopy = false, Failure = failure });
+
+        // One that was ended by force is gone from the slot already.
+        if (ReferenceEquals(slot.Present.Machine, Machine) && Machine.Exited.IsCompleted)
+        {
+            await slot.MarkExitedAsync(Machine, await Machine.Exited.ConfigureAwait(false)).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>The VM did not arrive: what there is of it is destroyed, and the host forgets it.</summary>
     public async Task RemoveAsync()
     {

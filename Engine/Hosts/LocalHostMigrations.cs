@@ -64,6 +64,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     {
         if (incoming.TryGetValue(migrationId, out RunningMigration<DestinationMigration>? running))
         {
+            if (running.Migration.Outcome == MigrationOutcome.DestinationReceives) throw RefuseToCancel(migrationId);
             await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -120,13 +121,30 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         await foreach (MigrationStatus status in running.Migration.WatchAsync(cancellationToken).ConfigureAwait(false)) yield return status;
     }
 
-    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
-        throw new MigrationException(MigrationErrorReason.InvalidState, $"Migration {migrationId} is not paused.");
+    public async Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        if (FindRunning(migrationId) is not { } running)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidState, $"Migration {migrationId} is {FindEnded(migrationId).State}; only a paused post-copy can be resumed.");
+        }
+
+        await running.Migration.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        return running.Migration.Status;
+    }
 
     public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
         if (FindRunning(migrationId) is not { } running) return FindEnded(migrationId);
-        await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        Task ending = running.CancelAsync();
+
+        // The commit may have come first: then it neither ends now nor can it be cancelled.
+        await foreach (MigrationStatus status in running.Migration.WatchAsync(cancellationToken).ConfigureAwait(false))
+        {
+            if (status.State is MigrationState.Postcopy or MigrationState.PostcopyPaused) throw RefuseToCancel(migrationId);
+        }
+
+        await ending.WaitAsync(cancellationToken).ConfigureAwait(false);
         return running.Migration.Status;
     }
 
@@ -168,6 +186,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
         return migration.Entry.State switch
         {
+            MigrationJournalState.Receiving => MigrationOutcome.DestinationReceives,
             MigrationJournalState.Owner or MigrationJournalState.Completed => MigrationOutcome.DestinationOwns,
             MigrationJournalState.RolledBack => MigrationOutcome.SourceOwns,
             _ => MigrationOutcome.Pending,
@@ -176,7 +195,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     private async Task ReceiveAsync(DestinationMigration migration, CancellationToken withdraw)
     {
-        await migration.RunAsync(withdraw).ConfigureAwait(false);
+        await migration.RunAsync(withdraw, closing.Token).ConfigureAwait(false);
         incoming.TryRemove(migration.MigrationId, out _);
 
         // An outcome that stayed open is answered as open; any other is in the journal.
@@ -185,7 +204,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     private async Task SendAsync(SourceMigration migration, CancellationToken cancel)
     {
-        MigrationStatus status = await migration.RunAsync(cancel).ConfigureAwait(false);
+        MigrationStatus status = await migration.RunAsync(cancel, closing.Token).ConfigureAwait(false);
         try
         {
             parts.Journal.SaveStatus(status);
@@ -199,6 +218,11 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
         outgoing.TryRemove(status.Id, out _);
     }
+
+    private static MigrationException RefuseToCancel(Guid migrationId) => new(
+        MigrationErrorReason.InvalidState,
+        $"Migration {migrationId} cannot be cancelled any more: the VM runs at the destination, and part of its memory is still at the source.",
+        "Let it end. Where it is paused, mend the link between the hosts and resume it.");
 
     private RunningMigration<SourceMigration>? FindRunning(Guid migrationId)
     {

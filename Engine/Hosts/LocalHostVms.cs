@@ -78,7 +78,8 @@ internal sealed class LocalHostVms(
     {
         // A forced stop does not wait for a guest that takes its time over a shutdown.
         if (force) registry.Find(vmId).InterruptShutdown();
-        return ChangeAsync(vmId, "stopped", ownedOnly: false, (slot, token) => StopAsync(slot, force, token), cancellationToken);
+        return ChangeAsync(
+            vmId, "stopped", ownedOnly: false, (slot, token) => StopAsync(slot, force, token), cancellationToken, evenInPostcopy: force);
     }
 
     /// <inheritdoc cref="IMigrationHost.PauseVmAsync"/>
@@ -107,11 +108,12 @@ internal sealed class LocalHostVms(
     }
 
     private async Task<VmDescription> ChangeAsync(
-        Guid vmId, string operation, bool ownedOnly, Func<VmSlot, CancellationToken, Task> change, CancellationToken cancellationToken)
+        Guid vmId, string operation, bool ownedOnly, Func<VmSlot, CancellationToken, Task> change, CancellationToken cancellationToken,
+        bool evenInPostcopy = false)
     {
         VmSlot slot = registry.Find(vmId);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
-        VmRefusals.RequireNoMigration(slot, operation);
+        if (!evenInPostcopy || !slot.Present.InPostcopy) VmRefusals.RequireNoMigration(slot, operation);
         if (ownedOnly) VmRefusals.RequireOwned(slot, operation);
         await change(slot, cancellationToken).ConfigureAwait(false);
         log.Information("VM {Vm} ({VmId}) was {Operation}", slot.Name, vmId, operation);

@@ -15,6 +15,7 @@ internal static class VmRefusals
         if (known.MigrationId is not { } migrationId) return;
         string doing = known.Ownership == VmOwnership.Incoming
             ? $"is Incoming: migration {migrationId} is bringing it from host '{known.PeerHostName}'"
+            : known.InPostcopy ? $"misses part of its memory, which migration {migrationId} is bringing from host '{known.PeerHostName}'"
             : $"is being moved to host '{known.PeerHostName}' by migration {migrationId}";
         throw new MigrationException(MigrationErrorReason.InvalidState,
             $"'{slot.Name}' {doing}; until that ends it cannot be {operation}.", "Wait for the migration, or stop it first.");

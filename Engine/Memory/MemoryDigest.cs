@@ -16,20 +16,24 @@ internal static class MemoryDigest
 
     private static readonly byte[] zeroHash = XxHash128.Hash(new byte[BlockBytes]);
 
+    /// <param name="memory">The memory.</param>
+    /// <param name="except">Pages that count as zeros whatever they hold; null for none.</param>
+    /// <param name="cancellationToken">Cancels the computation.</param>
     /// <returns>The digest as 32 hexadecimal digits.</returns>
-    public static Task<string> ComputeAsync(GuestMemory memory, CancellationToken cancellationToken) =>
-        Task.Run(() => Compute(memory, cancellationToken), cancellationToken);
+    public static Task<string> ComputeAsync(GuestMemory memory, PageSet? except, CancellationToken cancellationToken) =>
+        Task.Run(() => Compute(memory, except, cancellationToken), cancellationToken);
 
-    private static string Compute(GuestMemory memory, CancellationToken cancellationToken)
+    private static string Compute(GuestMemory memory, PageSet? except, CancellationToken cancellationToken)
     {
         while (true)
         {
             // A page that turns bad on the way was hashed with its contents, or by another reader was not: only a look at a set of poisoned
             // pages that stood still is a digest. The set only grows.
             int poisoned = memory.Poisoned.Count;
-            byte[] hashes = HashBlocks(memory, cancellationToken);
+            byte[] hashes = HashBlocks(memory, except, cancellationToken);
             IReadOnlyList<PoisonedPage> pages = memory.Poisoned.ToList();
             if (pages.Count != poisoned) continue;
+            if (except is not null) pages = [.. pages.Where(page => !except.Contains(page.Page))];
             int end = hashes.Length;
             Array.Resize(ref hashes, end + (pages.Count * sizeof(long)));
             for (int i = 0; i < pages.Count; i++)
@@ -41,7 +45,7 @@ internal static class MemoryDigest
         }
     }
 
-    private static byte[] HashBlocks(GuestMemory memory, CancellationToken cancellationToken)
+    private static byte[] HashBlocks(GuestMemory memory, PageSet? except, CancellationToken cancellationToken)
     {
         int blockCount = checked((int)((memory.SizeBytes + BlockBytes - 1) / BlockBytes));
         byte[] hashes = new byte[blockCount * HashBytes];
@@ -55,7 +59,7 @@ internal static class MemoryDigest
                 Span<byte> hash = hashes.AsSpan(block * HashBytes, HashBytes);
                 Span<byte> bytes = buffer.AsSpan(0, (int)Math.Min(BlockBytes, memory.SizeBytes - ((long)block * BlockBytes)));
                 if (!blocks.Contains(block) && bytes.Length == BlockBytes) zeroHash.CopyTo(hash);
-                else HashBlock(memory, (long)block * BlockBytes, bytes, hash);
+                else HashBlock(memory, except, (long)block * BlockBytes, bytes, hash);
                 return buffer;
             },
             _ => { });
@@ -74,7 +78,7 @@ internal static class MemoryDigest
         return blocks;
     }
 
-    private static void HashBlock(GuestMemory memory, long offset, Span<byte> buffer, Span<byte> hash)
+    private static void HashBlock(GuestMemory memory, PageSet? except, long offset, Span<byte> buffer, Span<byte> hash)
     {
         for (int done = 0; done < buffer.Length;)
         {
@@ -85,6 +89,16 @@ internal static class MemoryDigest
             done = page + GuestMemory.PageSizeBytes;
         }
 
+        if (except is not null) ClearPages(buffer, except, offset >> GuestMemory.PageShift);
         XxHash128.Hash(buffer, hash);
+    }
+
+    private static void ClearPages(Span<byte> block, PageSet pages, long firstPage)
+    {
+        long end = firstPage + (block.Length >> GuestMemory.PageShift);
+        for (long next = firstPage; pages.TryFindRun(next, end, out long first, out long count); next = first + count)
+        {
+            block.Slice((int)(first - firstPage) << GuestMemory.PageShift, (int)count << GuestMemory.PageShift).Clear();
+        }
     }
 }

@@ -64,6 +64,28 @@ public sealed class PageSet
         words[page >> 6] &= ~(1UL << (int)(page & 63));
     }
 
+    /// <summary>Removes <paramref name="count"/> pages from <paramref name="first"/> on.</summary>
+    public void RemoveRange(long first, long count)
+    {
+        CheckRange(first, count);
+        while (count > 0)
+        {
+            int bit = (int)(first & 63);
+            int span = (int)Math.Min(64 - bit, count);
+            words[first >> 6] &= ~Mask(bit, span);
+            first += span;
+            count -= span;
+        }
+    }
+
+    /// <summary>Makes a set with the same members.</summary>
+    public PageSet Copy()
+    {
+        var copy = new PageSet(PageCount);
+        words.CopyTo(copy.words, 0);
+        return copy;
+    }
+
     /// <summary>Removes every page.</summary>
     public void Clear() => Array.Clear(words);
 

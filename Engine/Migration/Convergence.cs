@@ -17,6 +17,7 @@ internal static class Convergence
         bool shrinks = metrics.RemainingBytes <= metrics.SentBytes * PayingShare;
         bool fits = metrics.RemainingBytes <= metrics.BytesPerSecond * limits.DowntimeLimit.TotalSeconds;
         bool passesLeft = metrics.Pass < limits.MaxPasses;
+        if (limits.Postcopy == PostcopyPolicy.AfterFirstPass) return new(ConvergenceAction.Postcopy, metrics.VcpuShare);
         if (fits)
         {
             // Good enough to switch over; a further pass only shortens the downtime, so it must pay.
@@ -24,7 +25,12 @@ internal static class Convergence
             return new(worthwhile ? ConvergenceAction.Continue : ConvergenceAction.SwitchOver, metrics.VcpuShare);
         }
 
-        if (!passesLeft) return new(ConvergenceAction.GiveUp, metrics.VcpuShare);
+        if (!passesLeft)
+        {
+            bool allowed = limits.Postcopy == PostcopyPolicy.WhenNotConverging;
+            return new(allowed ? ConvergenceAction.Postcopy : ConvergenceAction.GiveUp, metrics.VcpuShare);
+        }
+
         if (shrinks || metrics.VcpuShare <= limits.MinVcpuShare) return new(ConvergenceAction.Continue, metrics.VcpuShare);
         return new(ConvergenceAction.SlowDown, Math.Max(limits.MinVcpuShare, metrics.VcpuShare * BrakeFactor));
     }

@@ -16,4 +16,7 @@ internal enum ConvergenceAction
 
     /// <summary>Roll back: the guest writes faster than the link carries, within the limits.</summary>
     GiveUp = 4,
+
+    /// <summary>Pause the VM, resume it at the destination and send the rest afterwards.</summary>
+    Postcopy = 5,
 }

@@ -14,7 +14,7 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     private readonly IVirtualMachine vm = place.Machine;
     private readonly EndingSteps steps = new(log);
     private volatile MigrationOutcome outcome = MigrationOutcome.Pending;
-    private long? faultsBeforeResume;
+    private Task<ReportMessage> measuring = Task.FromResult(new ReportMessage(null, null));
 
     /// <summary>What a source that asks is told.</summary>
     public MigrationOutcome Outcome => outcome;
@@ -31,15 +31,20 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.HypervisorFailed"/>: the guest never ran; <see cref="MigrationErrorReason.Undecided"/>: it may have.
     /// </exception>
-    public async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator)
+    /// <param name="control">Hears of it.</param>
+    /// <param name="grant">What the source wants.</param>
+    /// <param name="populator">Filled the page tables; null where nothing did.</param>
+    /// <param name="postcopy">Whether part of the VM's memory is still at the source.</param>
+    public async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator, bool postcopy)
     {
         var watch = Stopwatch.StartNew();
-        await RecordAsync(MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
+        await RecordAsync(postcopy ? MigrationJournalState.Receiving : MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
         IsOwner = true;
         TimeSpan commitTime = watch.Elapsed;
-        faultsBeforeResume = vm.ReadPageFaults();
+        long? faultsBefore = vm.ReadPageFaults();
         if (grant.Resume) await ResumeAsync().ConfigureAwait(false);
-        outcome = MigrationOutcome.DestinationOwns;
+        measuring = MeasureAsync(faultsBefore);
+        outcome = postcopy ? MigrationOutcome.DestinationReceives : MigrationOutcome.DestinationOwns;
         TimeSpan resumeTime = watch.Elapsed - commitTime;
         PopulationStatistics populated = populator?.Statistics ?? new(0, TimeSpan.Zero);
         string? populationRefused = !request.Options.PopulatePageTables ? "it was switched off."
@@ -51,29 +56,41 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
             new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator,
                 vm.Memory.Poisoned.IsEmpty ? null : vm.Capabilities.PoisonFallback, largePagesRefused),
             ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
-        await steps.TryAsync("take the VM into the host", () => place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
+        await steps.TryAsync("take the VM into the host", () => postcopy ? place.BeginPostcopyAsync(grant.Resume) : place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
         log.Information("Took over the VM from {Source}", request.SourceHostName);
     }
 
-    /// <summary>
-    /// Counts the page faults of the first second, which is what population is to save, and reports them with what is mapped by large pages then.
-    /// </summary>
+    /// <summary>Whether the VM was taken over, whatever became of it then.</summary>
+    public bool HasTakenOver => outcome is MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives;
+
+    /// <summary>Tells the source why this ends, as far as it listens.</summary>
+    public Task<bool> TellAsync(ControlConnection control, MigrationException reason, TimeSpan patience) =>
+        steps.TryAsync("tell the source of its end", async () =>
+        {
+            using var limit = new CancellationTokenSource(patience);
+            await control.SendAsync(
+                FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+                limit.Token).ConfigureAwait(false);
+        });
+
+    /// <summary>Says with the VM what it waits for in a post-copy; null where it goes on.</summary>
+    public Task ReportWaitAsync(string? why) => steps.TryAsync("say what the VM waits for", () => place.ReportWaitAsync(why));
+
+    /// <summary>The VM needs nothing more from its source.</summary>
+    /// <param name="failure">What is wrong with the VM all the same; null for nothing.</param>
+    public async Task EndPostcopyAsync(string? failure)
+    {
+        await steps.TryAsync("record the end", () => RecordAsync(MigrationJournalState.Completed, CancellationToken.None)).ConfigureAwait(false);
+        await steps.TryAsync("give the VM to the host", () => place.EndPostcopyAsync(failure)).ConfigureAwait(false);
+        outcome = MigrationOutcome.DestinationOwns;
+    }
+
+    /// <summary>Reports on the first second.</summary>
     public async Task ReportAsync(ControlConnection control)
     {
-        long? faults = null;
-        LargePageCoverage? largePages = null;
-        if (faultsBeforeResume is not null || request.Specification.Backing != MemoryBacking.BasePages)
-        {
-            await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
-            if (!vm.Exited.IsCompleted)
-            {
-                faults = vm.ReadPageFaults() - faultsBeforeResume;
-                largePages = await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false);
-            }
-        }
-
+        ReportMessage report = await measuring.ConfigureAwait(false);
         await RecordAsync(MigrationJournalState.Completed, CancellationToken.None).ConfigureAwait(false);
-        await control.SendAsync(FrameType.Report, new(faults, largePages), ControlMessages.Default.ReportMessage, CancellationToken.None)
+        await control.SendAsync(FrameType.Report, report, ControlMessages.Default.ReportMessage, CancellationToken.None)
             .ConfigureAwait(false);
     }
 
@@ -89,6 +106,18 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
             .ConfigureAwait(false);
         outcome = MigrationOutcome.SourceOwns;
         return true;
+    }
+
+    /// <summary>
+    /// Counts the page faults of the first second after the resume, which is what population is to save, and looks what is mapped by large pages
+    /// then.
+    /// </summary>
+    private async Task<ReportMessage> MeasureAsync(long? faultsBefore)
+    {
+        if (faultsBefore is null && request.Specification.Backing == MemoryBacking.BasePages) return new(null, null);
+        await Task.WhenAny(vm.Exited, Task.Delay(reportAfter)).ConfigureAwait(false);
+        if (vm.Exited.IsCompleted) return new(null, null);
+        return new(vm.ReadPageFaults() - faultsBefore, await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false));
     }
 
     /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>

@@ -30,6 +30,7 @@ internal sealed class DestinationMigration : IIncomingMigration
     private readonly DestinationCommit commit;
     private readonly EndingSteps steps;
     private int controlClaimed;
+    private volatile DestinationPostcopy? postcopy;
 
     public DestinationMigration(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
     {
@@ -47,19 +48,29 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     public MigrationOutcome Outcome => commit.Outcome;
 
-    public bool TryClaim(ConnectionRole role, int channel) => Outcome == MigrationOutcome.Pending && (role switch
+    public bool TryClaim(ConnectionRole role, int channel) => role switch
     {
-        ConnectionRole.Control => Interlocked.Exchange(ref controlClaimed, 1) == 0,
-        ConnectionRole.Data => pages.TryClaim(channel),
+        ConnectionRole.Control => Outcome == MigrationOutcome.Pending && Interlocked.Exchange(ref controlClaimed, 1) == 0,
+        ConnectionRole.Data => PagesOfLink?.TryClaim(channel) ?? false,
+        ConnectionRole.Recovery => commit.HasTakenOver && postcopy is not null,
         _ => false,
-    });
+    };
 
     public void AttachControl(ControlConnection connection)
     {
         if (!connected.TrySetResult(connection)) connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    public void ReceivePages(DataConnection connection, int channel) => pages.Receive(connection);
+    public void AttachRecovery(ControlConnection connection)
+    {
+        if (postcopy is { } present) present.Recovery.Attach(connection);
+        else connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    }
+
+    public void ReceivePages(DataConnection connection, int channel) => (PagesOfLink ?? pages).Receive(connection);
+
+    // After the commit only a link that is taken up again makes connections.
+    private IncomingPages? PagesOfLink => Outcome == MigrationOutcome.Pending ? pages : postcopy?.Recovery.Pages;
 
     /// <summary>Records in the journal that it begins; comes before <see cref="RunAsync"/>.</summary>
     public Task BeginAsync(CancellationToken cancellationToken) => commit.RecordAsync(MigrationJournalState.Started, cancellationToken);
@@ -68,20 +79,29 @@ internal sealed class DestinationMigration : IIncomingMigration
     /// Runs to the end, whichever way, settles the VM's place and throws nothing. <see cref="MigrationOutcome.DestinationOwns"/>: the VM is this
     /// host's, running or paused as it was at the source. <see cref="MigrationOutcome.SourceOwns"/>: the incoming VM has been destroyed.
     /// </summary>
-    public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw)
+    /// <param name="withdraw">Gives the VM up, where the source has not granted it yet.</param>
+    /// <param name="closing">
+    /// The host closes. Where the link of a post-copy is broken then, everything is left as it is: <see cref="MigrationOutcome.DestinationReceives"/>.
+    /// </param>
+    public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw, CancellationToken closing = default)
     {
         ControlConnection? control = null;
         try
         {
             control = await connected.Task.WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
-            await ReceiveAsync(control, withdraw).ConfigureAwait(false);
+            bool runs = await ReceiveAsync(control, withdraw).ConfigureAwait(false);
+            if (postcopy is { } following)
+            {
+                control = await following.RunAsync(control, pages, runs, closing).ConfigureAwait(false);
+                await following.DisposeAsync().ConfigureAwait(false);
+            }
         }
-        catch (Exception error) when (Outcome == MigrationOutcome.DestinationOwns)
+        catch (Exception error) when (commit.HasTakenOver)
         {
             log.Error(error, "The VM is here, but the migration did not end in order");
             if (error is MigrationException { Reason: MigrationErrorReason.Undecided } unsure)
             {
-                await AbortAsync(control!, unsure).ConfigureAwait(false);
+                await commit.TellAsync(control!, unsure, farewellLimit).ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -89,19 +109,25 @@ internal sealed class DestinationMigration : IIncomingMigration
             await GiveUpAsync(control, error, withdraw.IsCancellationRequested).ConfigureAwait(false);
         }
 
-        if (control is not null && Outcome == MigrationOutcome.DestinationOwns)
+        if (control is not null && commit.HasTakenOver)
         {
             await steps.TryAsync("report", () => commit.ReportAsync(control)).ConfigureAwait(false);
         }
 
         // A connection that was claimed but came after the offer had ended is closed by whichever side is later.
-        if (!connected.TrySetCanceled(CancellationToken.None)) control = await connected.Task.ConfigureAwait(false);
+        if (!connected.TrySetCanceled(CancellationToken.None))
+        {
+            ControlConnection first = await connected.Task.ConfigureAwait(false);
+            await first.DisposeAsync().ConfigureAwait(false);
+        }
+
         if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
         return Outcome;
     }
 
     /// <summary>Receives the VM up to and including the commit.</summary>
-    private async Task ReceiveAsync(ControlConnection control, CancellationToken withdraw)
+    /// <returns>Whether its vCPUs run now.</returns>
+    private async Task<bool> ReceiveAsync(ControlConnection control, CancellationToken withdraw)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(withdraw);
         Task watching = StopWhenGoneAsync(stop);
@@ -111,10 +137,11 @@ internal sealed class DestinationMigration : IIncomingMigration
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
             await using var state = new IncomingState(vm, stop.Token);
             GrantMessage grant = await ConverseAsync(control, state, populator, stop.Token).ConfigureAwait(false);
-            await commit.TakeOverAsync(control, grant, populator).ConfigureAwait(false);
+            await commit.TakeOverAsync(control, grant, populator, postcopy is not null).ConfigureAwait(false);
 
             // Only now, when it costs the guest no time: the connections were idle since the load.
-            await pages.CloseAsync().ConfigureAwait(false);
+            if (postcopy is null) await pages.CloseAsync().ConfigureAwait(false);
+            return grant.Resume;
         }
         catch (OperationCanceledException) when (pages.Failure.IsCompleted)
         {
@@ -128,28 +155,31 @@ internal sealed class DestinationMigration : IIncomingMigration
         }
     }
 
-    private async Task<PageTablePopulator?> StartAsync(ControlConnection control, ControlFrame frame, CancellationToken cancellationToken)
+    /// <summary>Reads and checks what a source begins with.</summary>
+    internal static StartMessage ReadStart(ControlFrame frame, long memoryBytes)
     {
         StartMessage start = frame.Expect(FrameType.Start).Read(ControlMessages.Default.StartMessage);
-        if (start.MemoryBytes != vm.Memory.SizeBytes || start.Channels is < 0 or > MaxChannels)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.ProtocolViolation,
-                $"The source wants to send {start.MemoryBytes} bytes of RAM over {start.Channels} channels; this VM has {vm.Memory.SizeBytes}.");
-        }
+        return start.MemoryBytes == memoryBytes && start.Channels is >= 0 and <= MaxChannels ? start : throw new MigrationException(
+            MigrationErrorReason.ProtocolViolation,
+            $"The source wants to send {start.MemoryBytes} bytes of RAM over {start.Channels} channels; this VM has {memoryBytes}.");
+    }
 
-        if (request.PoisonedPageCount > 0 && vm.Capabilities.PoisonRefused is { } refused)
+    private async Task<PageTablePopulator?> StartAsync(ControlConnection control, ControlFrame frame, CancellationToken cancellationToken)
+    {
+        StartMessage start = ReadStart(frame, vm.Memory.SizeBytes);
+        if (request.PoisonedPageCount > 0 && vm.Capabilities.PoisonRefused is { } poisonRefused)
         {
             throw new MigrationException(
-                MigrationErrorReason.PrerequisiteMissing, $"The poisoned pages of '{request.Specification.Name}' cannot be re-created here: {refused}",
+                MigrationErrorReason.PrerequisiteMissing, $"The poisoned pages of '{request.Specification.Name}' cannot be re-created here: {poisonRefused}",
                 PoisonRefusals.Action);
         }
 
         PageTablePopulator? populator = request.Options.PopulatePageTables && request.Contents == StateContents.Devices
             ? await vm.StartPopulationAsync(cancellationToken).ConfigureAwait(false) : null;
-        pages.Open(start.Channels, populator);
+        string? refused = !start.Postcopy ? null : vm.Capabilities.PostcopyRefused;
+        pages.Open(start.Postcopy && refused is null ? start.Channels + 1 : start.Channels, populator);
         _ = DowntimePath.PrepareAsync();
-        await control.SendAsync(FrameType.Started, default, cancellationToken).ConfigureAwait(false);
+        await control.SendAsync(FrameType.Started, new(refused), ControlMessages.Default.StartedMessage, cancellationToken).ConfigureAwait(false);
         return populator;
     }
 
@@ -160,6 +190,7 @@ internal sealed class DestinationMigration : IIncomingMigration
         bool verified = !request.Options.VerifyMemory;
         bool memoryComplete = false;
         bool ready = false;
+        PageSet? missing = null;
         while (true)
         {
             ControlFrame frame = ready && verified
@@ -174,7 +205,7 @@ internal sealed class DestinationMigration : IIncomingMigration
                     CarriedPoison.Receive(frame, vm.Memory);
                     break;
                 case FrameType.Verify:
-                    await VerifyAsync(control, frame, cancellationToken).ConfigureAwait(false);
+                    await VerifyAsync(control, frame, missing, cancellationToken).ConfigureAwait(false);
                     verified = true;
                     break;
                 case FrameType.Load when !memoryComplete:
@@ -184,6 +215,15 @@ internal sealed class DestinationMigration : IIncomingMigration
                     populator?.Dispose();
                     await CarriedPoison.MarkAsync(vm, cancellationToken).ConfigureAwait(false);
                     memoryComplete = true;
+                    break;
+                case FrameType.Missing when !memoryComplete:
+                    MissingFrame.Decode(frame.Payload, missing ??= new(vm.Memory.PageCount));
+                    break;
+                case FrameType.Postcopy when !memoryComplete && missing is not null:
+                    pages.Seal();
+                    populator?.Dispose();
+                    memoryComplete = true;
+                    await StartPostcopyAsync(control, frame, missing, cancellationToken).ConfigureAwait(false);
                     break;
                 case FrameType.StateEnd when memoryComplete && !ready:
                     await state.FinishAsync().ConfigureAwait(false);
@@ -197,6 +237,25 @@ internal sealed class DestinationMigration : IIncomingMigration
                     throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
             }
         }
+    }
+
+    /// <summary>Takes the missing pages away; the source serves them once it has heard of that.</summary>
+    private async Task StartPostcopyAsync(ControlConnection control, ControlFrame frame, PageSet missing, CancellationToken cancellationToken)
+    {
+        long expected = frame.Read(ControlMessages.Default.PostcopyMessage).Pages;
+        if (vm.Capabilities.PostcopyRefused is not null || request.Options.Postcopy == PostcopyPolicy.Never || missing.Count != expected)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.ProtocolViolation, $"The source begins a post-copy of {expected} pages that was not agreed on.");
+        }
+
+        // Before the missing pages get a fault handler of their own, which no second one may join.
+        await CarriedPoison.MarkAsync(vm, cancellationToken).ConfigureAwait(false);
+        DestinationPostcopy started = await DestinationPostcopy.StartAsync(
+            vm, missing, request.Options.VerifyMemory, control, commit, log, cancellationToken).ConfigureAwait(false);
+        postcopy = started;
+        pages.PlaceWith(started.Placement);
+        await control.SendAsync(FrameType.PostcopyStarted, default, cancellationToken).ConfigureAwait(false);
     }
 
     private static async Task<ControlFrame> ReceiveGrantAsync(ControlConnection control, CancellationToken cancellationToken)
@@ -214,10 +273,10 @@ internal sealed class DestinationMigration : IIncomingMigration
         }
     }
 
-    private async Task VerifyAsync(ControlConnection control, ControlFrame frame, CancellationToken cancellationToken)
+    private async Task VerifyAsync(ControlConnection control, ControlFrame frame, PageSet? except, CancellationToken cancellationToken)
     {
         string expected = frame.Read(ControlMessages.Default.VerifyMessage).Digest;
-        string actual = await MemoryDigest.ComputeAsync(vm.Memory, cancellationToken).ConfigureAwait(false);
+        string actual = await MemoryDigest.ComputeAsync(vm.Memory, except, cancellationToken).ConfigureAwait(false);
         if (actual != expected)
         {
             throw new MigrationException(
@@ -233,19 +292,12 @@ internal sealed class DestinationMigration : IIncomingMigration
         MigrationException reason = await ExplainAsync(error, withdrawn).ConfigureAwait(false);
         log.Warning(error, "Gave the incoming VM up: {Reason}: {Message}", reason.Reason, reason.Message);
         await pages.CloseAsync().ConfigureAwait(false);
+        if (postcopy is not null) await postcopy.DisposeAsync().ConfigureAwait(false);
 
         // Only after that: the source resumes its copy on this word.
         bool mayTell = await commit.GiveUpAsync().ConfigureAwait(false);
-        if (mayTell && control is not null) await AbortAsync(control, reason).ConfigureAwait(false);
+        if (mayTell && control is not null) await commit.TellAsync(control, reason, farewellLimit).ConfigureAwait(false);
     }
-
-    private Task<bool> AbortAsync(ControlConnection control, MigrationException reason) => steps.TryAsync("tell the source of its end", async () =>
-    {
-        using var limit = new CancellationTokenSource(farewellLimit);
-        await control.SendAsync(
-            FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
-            limit.Token).ConfigureAwait(false);
-    });
 
     private async Task<MigrationException> ExplainAsync(Exception error, bool withdrawn) => error switch
     {

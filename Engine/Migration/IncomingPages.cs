@@ -14,6 +14,7 @@ internal sealed class IncomingPages(GuestMemory memory)
     private PageTablePopulator? populator;
     private int channels;
     private volatile bool isSealed;
+    private volatile PagePlacement? placement;
     private bool closed;
 
     /// <summary>Completes with the reason once a receiver has failed.</summary>
@@ -45,7 +46,7 @@ internal sealed class IncomingPages(GuestMemory memory)
 
         try
         {
-            new PageReceiver(memory, populator, () => isSealed).Run(connection);
+            new PageReceiver(memory, populator, () => isSealed, () => placement).Run(connection);
         }
         catch (MigrationException error)
         {
@@ -68,6 +69,9 @@ internal sealed class IncomingPages(GuestMemory memory)
 
     /// <summary>Lets no more pages in.</summary>
     public void Seal() => isSealed = true;
+
+    /// <summary>From now on pages are placed as those of a post-copy.</summary>
+    public void PlaceWith(PagePlacement pagePlacement) => placement = pagePlacement;
 
     /// <summary>Ends all connections; when the task ends no receiver touches guest memory any more.</summary>
     public Task CloseAsync()

@@ -21,9 +21,10 @@ public static class MigrationJournalRules
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             (MigrationRole.Source, MigrationJournalState.Granted, MigrationJournalState.Undecided) => true,
 
-            (MigrationRole.Destination, MigrationJournalState.Started, MigrationJournalState.Owner) => true,
+            (MigrationRole.Destination, MigrationJournalState.Started,
+                MigrationJournalState.Owner or MigrationJournalState.Receiving) => true,
             // Back from Owner where the VM could not be resumed and its copy is destroyed: it never ran here.
-            (MigrationRole.Destination, MigrationJournalState.Owner,
+            (MigrationRole.Destination, MigrationJournalState.Owner or MigrationJournalState.Receiving,
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             _ => false,
         };
@@ -35,7 +36,7 @@ public static class MigrationJournalRules
     private static bool Belongs(MigrationRole role, MigrationJournalState state) => (role, state) switch
     {
         (_, MigrationJournalState.Invalid) => false,
-        (MigrationRole.Source, MigrationJournalState.Owner) => false,
+        (MigrationRole.Source, MigrationJournalState.Owner or MigrationJournalState.Receiving) => false,
         (MigrationRole.Destination, MigrationJournalState.Granted or MigrationJournalState.Undecided) => false,
         (MigrationRole.Source or MigrationRole.Destination, _) => Enum.IsDefined(state),
         _ => false,

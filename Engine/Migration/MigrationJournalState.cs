@@ -27,4 +27,7 @@ public enum MigrationJournalState
 
     /// <summary>This side cannot know who owns the VM; it keeps its copy and does not run it.</summary>
     Undecided = 6,
+
+    /// <summary>Destination: as <see cref="Owner"/>, and part of the VM's memory is still at the source.</summary>
+    Receiving = 7,
 }

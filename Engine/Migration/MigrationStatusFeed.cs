@@ -57,6 +57,9 @@ internal sealed class MigrationStatusFeed(MigrationStatus initial)
         (MigrationState.Setup, MigrationState.Precopy or MigrationState.RolledBack) => true,
         (MigrationState.Precopy, MigrationState.Switchover or MigrationState.RolledBack) => true,
         (MigrationState.Switchover, MigrationState.Completed or MigrationState.RolledBack or MigrationState.Undecided) => true,
+        (MigrationState.Switchover, MigrationState.Postcopy) => true,
+        (MigrationState.Postcopy, MigrationState.PostcopyPaused or MigrationState.Completed or MigrationState.Undecided) => true,
+        (MigrationState.PostcopyPaused, MigrationState.Postcopy or MigrationState.Completed or MigrationState.Undecided) => true,
         _ => false,
     };
 

@@ -8,12 +8,14 @@ namespace VmMigration.Engine.Migration;
 /// reads as zeros before.
 /// </summary>
 /// <remarks>Used by one thread. Nothing is allocated per page.</remarks>
-internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? populator, Func<bool> isSealed)
+internal sealed class PageReceiver(
+    GuestMemory memory, PageTablePopulator? populator, Func<bool> isSealed, Func<PagePlacement?> findPlacement)
 {
     private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
 
     private readonly byte[] head = GC.AllocateUninitializedArray<byte>(PageFrame.MaxHeadBytes, pinned: true);
     private readonly PageRun[] runs = new PageRun[PageFrame.MaxPages];
+    private byte[]? whole;
 
     // Pages this connection wrote: only those need zeros when a page becomes zero, and only the others need a place in the page tables.
     private readonly PageSet written = new(memory.PageCount);
@@ -28,8 +30,11 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
             FrameHeader header = FrameHeader.Read(bytes, PageFrame.MaxPayloadBytes);
             switch (header.Type)
             {
+                case FrameType.Pages when findPlacement() is { } placement:
+                    ReceivePages(connection, header.PayloadBytes, placement);
+                    break;
                 case FrameType.Pages when !isSealed():
-                    ReceivePages(connection, header.PayloadBytes);
+                    ReceivePages(connection, header.PayloadBytes, placement: null);
                     break;
                 case FrameType.Flush when header.PayloadBytes == sizeof(ulong):
                     AnswerFlush(connection);
@@ -41,7 +46,7 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
         }
     }
 
-    private void ReceivePages(DataConnection connection, int payloadBytes)
+    private void ReceivePages(DataConnection connection, int payloadBytes, PagePlacement? placement)
     {
         Span<byte> prologue = head.AsSpan(0, PageFrame.PrologueBytes);
         if (payloadBytes < prologue.Length)
@@ -59,6 +64,9 @@ internal sealed class PageReceiver(GuestMemory memory, PageTablePopulator? popul
         {
             switch (run.Kind)
             {
+                case not PageRunKind.Invalid when placement is not null:
+                    placement.Receive(connection, run, whole ??= PagePlacement.MakeBuffer());
+                    break;
                 case PageRunKind.Data:
                     ReceiveData(connection, run);
                     break;

@@ -58,7 +58,8 @@ internal sealed class PageSender(
         }
     }
 
-    private void SendChunk(PageSet pages, long basePage, CancellationToken cancellationToken)
+    /// <summary>Sends the pages of the set among the <see cref="PageFrame.MaxPages"/> from the base on, of which there is one at least.</summary>
+    public void SendChunk(PageSet pages, long basePage, CancellationToken cancellationToken)
     {
         Span<byte> data = buffer.AsSpan(PageFrame.MaxHeadBytes);
         int runCount = 0;

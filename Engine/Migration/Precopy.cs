@@ -22,7 +22,10 @@ internal sealed class Precopy(
     /// <summary>The least share of its time the guest was held to.</summary>
     public double MinVcpuShare => passes.Count == 0 ? 1 : passes.Min(pass => pass.VcpuShare);
 
-    /// <summary>Runs passes until convergence; returns the pages that are still to be sent with the VM paused.</summary>
+    /// <summary>Whether the pages that are left are to follow the VM, instead of being sent with the VM paused.</summary>
+    public bool EndsInPostcopy { get; private set; }
+
+    /// <summary>Runs passes until convergence; returns the pages that are still to be sent.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.NotConverging"/> where the limits are reached first.</exception>
     public async Task<PageSet> RunAsync(WriteTrace trace, CancellationToken cancellationToken)
     {
@@ -44,6 +47,9 @@ internal sealed class Precopy(
             switch (decision.Action)
             {
                 case ConvergenceAction.SwitchOver:
+                    return written;
+                case ConvergenceAction.Postcopy:
+                    EndsInPostcopy = remainingBytes > 0;
                     return written;
                 case ConvergenceAction.GiveUp:
                     throw new MigrationException(

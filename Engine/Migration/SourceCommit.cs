@@ -15,6 +15,9 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan outcomeLimit = TimeSpan.FromSeconds(30);
 
+    /// <summary>The connections the VM is given away on.</summary>
+    public SourceLink Link => link;
+
     /// <summary>What the destination said of the resume; null where that answer was lost.</summary>
     public ResumedMessage? Resumed { get; private set; }
 
@@ -44,22 +47,6 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
 
             log.Warning(error, "The destination did not confirm that it resumed the VM; asking for the outcome");
             return await AskOutcomeAsync().ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Waits for the report on the first second after the resume; null where it does not arrive.</summary>
-    public async Task<ReportMessage?> ReadReportAsync()
-    {
-        if (Resumed is null) return null;
-        try
-        {
-            ControlFrame frame = await link.ExpectAsync(FrameType.Report, answerLimit, CancellationToken.None).ConfigureAwait(false);
-            return frame.Read(ControlMessages.Default.ReportMessage);
-        }
-        catch (MigrationException error)
-        {
-            log.Warning(error, "The destination's report on the first second after the resume did not arrive");
-            return null;
         }
     }
 

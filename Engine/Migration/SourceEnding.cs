@@ -11,12 +11,17 @@ namespace VmMigration.Engine.Migration;
 internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, IMigrationJournal journal, MigrationStatusFeed feed, ILogger log)
 {
     private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan reportLimit = TimeSpan.FromSeconds(30);
 
     private readonly IVirtualMachine vm = place.Machine;
     private readonly EndingSteps steps = new(log);
 
     /// <summary>The VM runs at the destination.</summary>
-    public async Task CompleteAsync(SourceCommit commit, MigrationResult result)
+    /// <param name="link">The connections to the destination; null where they broke.</param>
+    /// <param name="resumed">What the destination said of the resume; null where no report will follow.</param>
+    /// <param name="result">What the migration did.</param>
+    /// <param name="error">What became of the VM there meanwhile; null for nothing.</param>
+    public async Task CompleteAsync(SourceLink? link, ResumedMessage? resumed, MigrationResult result, MigrationException? error = null)
     {
         if (!await steps.TryAsync("remove the source's copy", place.RemoveAsync).ConfigureAwait(false))
         {
@@ -24,10 +29,17 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
             result = result with { Fallbacks = [.. result.Fallbacks, "The source's copy could not be removed whole; its host's log says why."] };
         }
 
-        ReportMessage? report = await commit.ReadReportAsync().ConfigureAwait(false);
+        ReportMessage? report = await ReadReportAsync(link, resumed).ConfigureAwait(false);
         result = result with { FaultsAfterResume = report?.FaultsAfterResume, LargePagesAtDestination = report?.LargePages };
         await RecordAsync(MigrationJournalState.Completed).ConfigureAwait(false);
-        feed.MoveTo(MigrationState.Completed, status => status with { Result = result });
+        feed.MoveTo(MigrationState.Completed, status => status with
+        {
+            Result = result,
+            Progress = status.Progress with { PagesMissing = 0 },
+            ErrorReason = error?.Reason ?? MigrationErrorReason.Invalid,
+            ErrorMessage = error?.Message,
+            RecommendedAction = error?.RecommendedAction,
+        });
         log.Information("Migrated to {Destination} in {TotalTime}, downtime {Downtime}", request.Offer.DestinationHostName,
             result.TotalTime, result.Downtime);
     }
@@ -73,16 +85,33 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
     public async Task KeepUndecidedAsync(Exception? cause)
     {
         MigrationStatus status = feed.Current;
-        string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
+        MigrationException? mismatch = cause is MigrationException { Reason: MigrationErrorReason.MemoryMismatch } known ? known : null;
+        string message = mismatch?.Message ?? $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
             + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "") + ". It is kept here, paused.";
         await RecordAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
         await steps.TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Undecided, current => current with
         {
-            ErrorReason = MigrationErrorReason.Undecided,
+            ErrorReason = mismatch?.Reason ?? MigrationErrorReason.Undecided,
             ErrorMessage = message,
-            RecommendedAction = $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
+            RecommendedAction = mismatch?.RecommendedAction ?? $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
         });
+    }
+
+    /// <summary>Waits for the report on the first second after the resume; null where it does not arrive.</summary>
+    private async Task<ReportMessage?> ReadReportAsync(SourceLink? link, ResumedMessage? resumed)
+    {
+        if (link is null || resumed is null) return null;
+        try
+        {
+            ControlFrame frame = await link.ExpectAsync(FrameType.Report, reportLimit, CancellationToken.None).ConfigureAwait(false);
+            return frame.Read(ControlMessages.Default.ReportMessage);
+        }
+        catch (MigrationException error)
+        {
+            log.Warning(error, "The destination's report on the first second after the resume did not arrive");
+            return null;
+        }
     }
 
     /// <summary>Finds the failure behind the one that was noticed: a broken send says less than the destination's last words.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Serilog;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
@@ -10,6 +11,7 @@ namespace VmMigration.Engine.Migration;
 /// Drives one migration from its source host: <c>Setup → Precopy → Switchover → Completed</c>, or back. Before the commit every failure
 /// leaves the VM as it was at the source; after it the destination's word decides, and without that word both copies stay, paused.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "The post-copy is disposed of at its end, within the run.")]
 internal sealed class SourceMigration
 {
     private readonly IVirtualMachine vm;
@@ -25,6 +27,7 @@ internal sealed class SourceMigration
     private long readyAt;
     private bool wasRunning;
     private AsyncLock.Holder? runStateHeld;
+    private SourcePostcopy? postcopy;
 
     public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
     {
@@ -56,11 +59,23 @@ internal sealed class SourceMigration
     /// <summary>Records in the journal that it begins; comes before <see cref="RunAsync"/>.</summary>
     public ValueTask BeginAsync(CancellationToken cancellationToken) => RecordAsync(MigrationJournalState.Started, cancellationToken);
 
+    /// <summary>Goes on with a post-copy whose link broke; see <see cref="SourcePostcopy.ResumeAsync"/>.</summary>
+    public Task ResumeAsync(CancellationToken cancellationToken) => postcopy is { } paused
+        ? paused.ResumeAsync(cancellationToken)
+        : throw new MigrationException(
+            MigrationErrorReason.InvalidState,
+            $"Migration {request.Offer.MigrationId} is {feed.Current.State}; only a paused post-copy can be resumed.");
+
     /// <summary>
     /// Runs to the end, whichever way, settles the VM's place and throws nothing: the status says what happened. Cancellation is heeded up to
     /// the commit.
     /// </summary>
-    public async Task<MigrationStatus> RunAsync(CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Cancels it.</param>
+    /// <param name="closing">
+    /// The host closes. Where the link of a post-copy is broken then, the migration is left as it is, for ever if need be: the VM's place is not
+    /// settled, and the status has not ended.
+    /// </param>
+    public async Task<MigrationStatus> RunAsync(CancellationToken cancellationToken, CancellationToken closing = default)
     {
         SourceLink? link = null;
         try
@@ -70,17 +85,21 @@ internal sealed class SourceMigration
             {
                 await HoldRunStateAsync(cancellationToken).ConfigureAwait(false);
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
-                link = await SourceLink.OpenAsync(request.Offer, ChannelCount(), vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
+                bool postcopyWanted = request.Options.Postcopy != PostcopyPolicy.Never && request.Contents == StateContents.Devices;
+                link = await SourceLink.OpenAsync(
+                    request.Offer, ChannelCount(), vm.Memory.SizeBytes, postcopyWanted, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
                 cancellationToken.ThrowIfCancellationRequested();
             }
             catch (Exception error)
             {
+                // Before the VM runs on: nothing may go on reading its memory for the destination.
+                if (postcopy is not null) await postcopy.DisposeAsync().ConfigureAwait(false);
                 await ending.RollBackAsync(link, error, wasRunning, cancellationToken.IsCancellationRequested, LiftTrace).ConfigureAwait(false);
                 return feed.Current;
             }
 
-            await CommitAsync(link, result).ConfigureAwait(false);
+            await CommitAsync(link, result, closing).ConfigureAwait(false);
             return feed.Current;
         }
         finally
@@ -150,13 +169,23 @@ internal sealed class SourceMigration
         trace = await vm.StartWriteTraceAsync(request.Options.WriteTraceGranularityBytes, cancellationToken).ConfigureAwait(false);
         ReleaseRunState();
         var transfer = new PageTransfer(link, vm.Memory, limit, counters, trace.Overreports);
-        var precopy = new Precopy(vm, transfer, counters, request.Options, feed);
+        var precopy = new Precopy(vm, transfer, counters, PostcopyOptions(link), feed);
         Task downtimePath = DowntimePath.PrepareAsync();
         PageSet remaining = await precopy.RunAsync(trace, cancellationToken).ConfigureAwait(false);
         await downtimePath.ConfigureAwait(false);
         await HoldRunStateAsync(cancellationToken).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Switchover);
-        await switchover.RunAsync(precopy, trace, remaining, cancellationToken).ConfigureAwait(false);
+        if (precopy.EndsInPostcopy)
+        {
+            await switchover.RunAsPostcopyAsync(
+                transfer, trace, remaining,
+                () => postcopy = new(vm, request, remaining, link, counters, feed, log), cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            await switchover.RunAsync(precopy, trace, remaining, cancellationToken).ConfigureAwait(false);
+        }
+
         return new()
         {
             Passes = precopy.Passes.Count,
@@ -170,9 +199,20 @@ internal sealed class SourceMigration
             [
                 .. Named("The guest could not have been slowed down", vm.Capabilities.ThrottleRefused),
                 .. Named("The source had no large pages", vm.Capabilities.LargePagesRefused),
+                .. Named("Post-copy could not have been used", link.PostcopyRefused),
             ],
         };
     }
+
+    /// <summary>What the destination refuses is not tried, where another way was left open.</summary>
+    private MigrationOptions PostcopyOptions(SourceLink link) => (link.PostcopyRefused, request.Options.Postcopy) switch
+    {
+        (null, _) => request.Options,
+        ({ } refused, PostcopyPolicy.AfterFirstPass) => throw new MigrationException(
+            MigrationErrorReason.PrerequisiteMissing, $"The VM cannot resume before all of its memory is there: {refused}",
+            "Mend the reason on the destination host, or migrate without post-copy."),
+        _ => request.Options with { Postcopy = PostcopyPolicy.Never },
+    };
 
     private async Task<MigrationResult> MoveByHypervisorAsync(Switchover switchover, CancellationToken cancellationToken)
     {
@@ -195,27 +235,54 @@ internal sealed class SourceMigration
     }
 
     /// <summary>Gives the VM away. Nothing is cancelled any more, and only the destination's word can bring the VM back.</summary>
-    private async Task CommitAsync(SourceLink link, MigrationResult result)
+    private async Task CommitAsync(SourceLink link, MigrationResult result, CancellationToken closing)
     {
         var commit = new SourceCommit(link, request.Offer, log);
         MigrationOutcome outcome = await commit.RunAsync(wasRunning).ConfigureAwait(false);
         TimeSpan commitTime = Stopwatch.GetElapsedTime(readyAt);
         result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };
+        if (commit.Resumed is { } resumed) result = Describe(result, resumed, commitTime);
         switch (outcome)
         {
+            case MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives when postcopy is not null:
+                LiftTrace();
+                await FollowAsync(postcopy, commit, result, closing).ConfigureAwait(false);
+                break;
             case MigrationOutcome.DestinationOwns:
                 // The paused copy is still as it was at the pause, traces included.
                 result = result with { LargePagesAtPause = await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false) };
                 LiftTrace();
-                await ending.CompleteAsync(
-                    commit, commit.Resumed is { } resumed ? Describe(result, resumed, commitTime) : result).ConfigureAwait(false);
+                await ending.CompleteAsync(link, commit.Resumed, result).ConfigureAwait(false);
                 break;
             case MigrationOutcome.SourceOwns:
+                if (postcopy is not null) await postcopy.DisposeAsync().ConfigureAwait(false);
                 await ending.RollBackAsync(link, commit.Failure!, wasRunning, cancelled: false, LiftTrace).ConfigureAwait(false);
                 break;
             default:
+                if (postcopy is not null) await postcopy.DisposeAsync().ConfigureAwait(false);
                 LiftTrace();
                 await ending.KeepUndecidedAsync(commit.Failure).ConfigureAwait(false);
+                break;
+        }
+    }
+
+    /// <summary>Serves the VM, which runs at the destination, until it needs nothing more from here.</summary>
+    private async Task FollowAsync(SourcePostcopy following, SourceCommit commit, MigrationResult result, CancellationToken closing)
+    {
+        PostcopyEnd end = await following.RunAsync(commit.Resumed is null ? null : commit.Link, closing).ConfigureAwait(false);
+        await following.DisposeAsync().ConfigureAwait(false);
+        await using SourceLink? last = end.Link;
+        result = following.Describe(result, end);
+        switch (end.Kind)
+        {
+            case PostcopyEndKind.Completed:
+                await ending.CompleteAsync(end.Link, end.Error is null ? commit.Resumed : null, result, end.Error).ConfigureAwait(false);
+                break;
+            case PostcopyEndKind.Mismatch:
+                await ending.KeepUndecidedAsync(end.Error).ConfigureAwait(false);
+                break;
+            case PostcopyEndKind.Abandoned:
+                log.Warning("The host closes with the post-copy paused: the VM's copy stays, for the destination has not all of its memory");
                 break;
         }
     }

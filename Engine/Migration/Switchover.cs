@@ -81,6 +81,58 @@ internal sealed class Switchover(
         await AwaitReadyAsync(start, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Switches over a VM that is to resume before all of its memory is there. The missing pages are served when the task ends, and from
+    /// before the destination loads the devices, which touches memory.
+    /// </summary>
+    /// <param name="transfer">Carried the passes.</param>
+    /// <param name="trace">Tells what was written.</param>
+    /// <param name="missing">What the last pass left; in the end what the destination misses.</param>
+    /// <param name="serve">Begins to serve the missing pages.</param>
+    /// <param name="cancellationToken">Cancels the switchover.</param>
+    public async Task RunAsPostcopyAsync(
+        PageTransfer transfer, WriteTrace trace, PageSet missing, Action serve, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        var stream = new StateFrameStream(link, limit, counters);
+        await using IStateSave save = await vm.PauseForSaveAsync(stream, cancellationToken).ConfigureAwait(false);
+        StoppedAt = Math.Max(start, vm.LastPausedAt);
+        Parts = Parts with { Stop = Stopwatch.GetElapsedTime(StoppedAt) };
+        stream.Hold();
+        Task<TimeSpan> saving = CompleteAsync(save, cancellationToken);
+        try
+        {
+            start = Stopwatch.GetTimestamp();
+            trace.CollectAndRearm(missing);
+
+            // What passes sent must be in place before the destination takes pages away: a late version would be taken for a whole one.
+            await transfer.SendAsync(new(missing.PageCount), flush: true, cancellationToken).ConfigureAwait(false);
+            await SendPoisonedAsync(await vm.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false), cancellationToken)
+                .ConfigureAwait(false);
+            foreach (PoisonedPage page in PoisonedPages) missing.Remove(page.Page);
+            await link.SendMissingAsync(missing, cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(start) };
+            if (verifyMemory)
+            {
+                await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, missing, cancellationToken), cancellationToken).ConfigureAwait(false);
+            }
+
+            start = Stopwatch.GetTimestamp();
+            await link.SendAsync(
+                FrameType.Postcopy, new(missing.Count), ControlMessages.Default.PostcopyMessage, cancellationToken).ConfigureAwait(false);
+            await link.ExpectAsync(FrameType.PostcopyStarted, loadLimit, cancellationToken).ConfigureAwait(false);
+            serve();
+            await stream.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+            Parts = Parts with { DeviceState = await saving.ConfigureAwait(false) };
+        }
+        finally
+        {
+            await ((Task)saving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await AwaitReadyAsync(start, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Moves a VM by its hypervisor's own migration, which pauses it when it is nearly done.</summary>
     public async Task RunHypervisorMigrationAsync(CancellationToken cancellationToken)
     {
@@ -92,7 +144,7 @@ internal sealed class Switchover(
         await AwaitReadyAsync(Stopwatch.GetTimestamp(), cancellationToken).ConfigureAwait(false);
         if (verifyMemory)
         {
-            await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, cancellationToken), cancellationToken).ConfigureAwait(false);
+            await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, except: null, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -118,7 +170,7 @@ internal sealed class Switchover(
     private async Task<string> DigestAsync(Task<IReadOnlyList<PoisonedPage>> finding, CancellationToken cancellationToken)
     {
         await finding.ConfigureAwait(false);
-        return await MemoryDigest.ComputeAsync(vm.Memory, cancellationToken).ConfigureAwait(false);
+        return await MemoryDigest.ComputeAsync(vm.Memory, except: null, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Nothing reads the memory any more: what failed under the last readers is known by now too.</summary>

@@ -80,6 +80,14 @@ public sealed record KernelFeatures
         (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 
+    /// <summary>What is missing for letting a VM run before all of its memory is there, in a sentence; null where nothing is.</summary>
+    public string? PostcopyObstacle => Describe(
+        "Missing pages cannot be handled from outside the VM",
+        (Userfaultfd, UserfaultfdNeed),
+        (KernelModeFaults, "the right to handle page faults of system calls (root or CAP_SYS_PTRACE, see vm.unprivileged_userfaultfd)"),
+        (PidfdGetfd, PidfdNeed),
+        (Ptrace, PtraceNeed));
+
     /// <summary>What is missing for filling a VM's page tables, in a sentence; null where nothing is.</summary>
     public string? PopulationObstacle => Describe(
         "Page tables cannot be filled from outside the VM",

@@ -13,6 +13,8 @@ public sealed partial class Userfaultfd : IDisposable
     internal const uint RequestRegister = 0xc020aa00;
     internal const uint RequestUnregister = 0x8010aa01;
     internal const uint RequestWake = 0x8010aa02;
+    internal const uint RequestCopy = 0xc028aa03;
+    internal const uint RequestZeroPage = 0xc020aa04;
     internal const uint RequestWriteProtect = 0xc018aa06;
     internal const uint RequestContinue = 0xc020aa07;
     internal const uint RequestPoison = 0xc020aa08;
@@ -27,6 +29,7 @@ public sealed partial class Userfaultfd : IDisposable
     private const ulong WriteProtectOn = 1;
 
     private readonly SafeFileHandle handle;
+    private int descriptorInside = -1;
 
     private Userfaultfd(SafeFileHandle handle, UserfaultfdFeatures available)
     {
@@ -69,8 +72,21 @@ public sealed partial class Userfaultfd : IDisposable
     public static Userfaultfd CreateInside(
         PidFd target, UserfaultfdFeatures features, bool kernelModeFaults = false, bool stayOpenInside = false)
     {
-        SafeFileHandle stolen = Ptrace.WhileStopped(target, stopped => TakeOut(stopped, target, kernelModeFaults, stayOpenInside));
-        return Negotiate(stolen, features);
+        (SafeFileHandle stolen, int inside) =
+            Ptrace.WhileStopped(target, stopped => TakeOut(stopped, target, kernelModeFaults, stayOpenInside));
+        Userfaultfd made = Negotiate(stolen, features);
+        made.descriptorInside = inside;
+        return made;
+    }
+
+    /// <summary>Closes the copy that the other process kept, if it has one.</summary>
+    /// <param name="target">The process in which it was made.</param>
+    /// <exception cref="MigrationException">As <see cref="Ptrace.WhileStopped"/>.</exception>
+    public void CloseInside(PidFd target)
+    {
+        if (descriptorInside < 0) return;
+        Ptrace.WhileStopped(target, stopped => stopped.Call(CallCloseX64, (ulong)descriptorInside));
+        descriptorInside = -1;
     }
 
     /// <summary>The same for a process that is stopped already, for user mode faults; the process keeps no copy.</summary>
@@ -78,7 +94,7 @@ public sealed partial class Userfaultfd : IDisposable
     /// <param name="target">The same process.</param>
     /// <param name="features">The features to switch on.</param>
     public static Userfaultfd CreateInside(Ptrace stopped, PidFd target, UserfaultfdFeatures features) =>
-        Negotiate(TakeOut(stopped, target, kernelModeFaults: false, stayOpenInside: false), features);
+        Negotiate(TakeOut(stopped, target, kernelModeFaults: false, stayOpenInside: false).Taken, features);
 
     /// <summary>Puts a range of addresses under the control of this descriptor.</summary>
     /// <param name="address">First address, page-aligned.</param>
@@ -151,6 +167,40 @@ public sealed partial class Userfaultfd : IDisposable
     public UserfaultfdOutcome Continue(ulong address, ulong lengthBytes, out long mappedBytes) =>
         ChangePages(RequestContinue, "UFFDIO_CONTINUE", address, lengthBytes, out mappedBytes);
 
+    /// <summary>Places missing pages with their contents and wakes who waits for them (UFFDIO_COPY). A page is whole before anybody sees it.</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="contents">The contents, a multiple of the page size, from this process.</param>
+    /// <param name="copiedBytes">Bytes placed from the start of the range, whatever the outcome.</param>
+    public unsafe UserfaultfdOutcome Copy(ulong address, ReadOnlySpan<byte> contents, out long copiedBytes)
+    {
+        // SAFETY: as in Register; the contents are pinned for the call, which only reads them.
+        fixed (byte* source = contents)
+        {
+            var argument = new CopyArgument { Destination = address, Source = (ulong)source, Length = (ulong)contents.Length };
+            if (Control(handle, RequestCopy, &argument) == 0)
+            {
+                copiedBytes = contents.Length;
+                return UserfaultfdOutcome.Done;
+            }
+
+            int errno = Marshal.GetLastPInvokeError();
+            copiedBytes = Math.Max(argument.Copied, 0);
+            return errno switch
+            {
+                Errno.EAGAIN => UserfaultfdOutcome.Again,
+                Errno.EEXIST => UserfaultfdOutcome.Exists,
+                _ => throw PageFailure(errno, "UFFDIO_COPY", address, (ulong)contents.Length),
+            };
+        }
+    }
+
+    /// <summary>Places missing pages as zeros and wakes who waits for them (UFFDIO_ZEROPAGE).</summary>
+    /// <param name="address">First address, page-aligned.</param>
+    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="placedBytes">Bytes placed from the start of the range, whatever the outcome.</param>
+    public UserfaultfdOutcome ZeroPages(ulong address, ulong lengthBytes, out long placedBytes) =>
+        ChangePages(RequestZeroPage, "UFFDIO_ZEROPAGE", address, lengthBytes, out placedBytes);
+
     /// <summary>Marks empty pages as having an uncorrectable memory error (UFFDIO_POISON).</summary>
     /// <param name="address">First address, page-aligned.</param>
     /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
@@ -173,7 +223,7 @@ public sealed partial class Userfaultfd : IDisposable
     private static string RegisterCall(ulong address, ulong lengthBytes, UserfaultfdModes modes) =>
         $"UFFDIO_REGISTER, 0x{address:x}+0x{lengthBytes:x}, {modes}";
 
-    private static SafeFileHandle TakeOut(Ptrace stopped, PidFd target, bool kernelModeFaults, bool stayOpenInside)
+    private static (SafeFileHandle Taken, int Inside) TakeOut(Ptrace stopped, PidFd target, bool kernelModeFaults, bool stayOpenInside)
     {
         long descriptor = stopped.Call(CallUserfaultfdX64, (ulong)CreationFlags(kernelModeFaults));
         if (descriptor < 0)
@@ -187,7 +237,7 @@ public sealed partial class Userfaultfd : IDisposable
         {
             SafeFileHandle taken = target.GetFd((int)descriptor);
             stays = stayOpenInside;
-            return taken;
+            return (taken, stays ? (int)descriptor : -1);
         }
         finally
         {
@@ -213,7 +263,7 @@ public sealed partial class Userfaultfd : IDisposable
     private unsafe UserfaultfdOutcome ChangePages(uint request, string name, ulong address, ulong lengthBytes, out long changedBytes)
     {
         var argument = new PagesArgument { Start = address, Length = lengthBytes };
-        // SAFETY: as in Register. UFFDIO_CONTINUE and UFFDIO_POISON share their layout.
+        // SAFETY: as in Register. UFFDIO_CONTINUE, UFFDIO_ZEROPAGE and UFFDIO_POISON share their layout.
         if (Control(handle, request, &argument) == 0)
         {
             changedBytes = (long)lengthBytes;
@@ -281,5 +331,15 @@ public sealed partial class Userfaultfd : IDisposable
         public ulong Length;
         public ulong Mode;
         public long Changed;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct CopyArgument
+    {
+        public ulong Destination;
+        public ulong Source;
+        public ulong Length;
+        public ulong Mode;
+        public long Copied;
     }
 }

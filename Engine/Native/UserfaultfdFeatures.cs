@@ -7,6 +7,9 @@ public enum UserfaultfdFeatures : ulong
     /// <summary>Nothing beyond the first version.</summary>
     None = 0,
 
+    /// <summary>Faults on missing pages of shared memory (Linux 4.11).</summary>
+    MissingShmem = 1 << 5,
+
     /// <summary>Faults on present, unmapped pages of a hugetlbfs, and UFFDIO_CONTINUE there, a large page at a time (Linux 5.13).</summary>
     MinorHugetlbfs = 1 << 9,
 

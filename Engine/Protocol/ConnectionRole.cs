@@ -13,4 +13,7 @@ internal enum ConnectionRole : ushort
 
     /// <summary>Asks how a migration ended, after its control connection broke.</summary>
     Outcome = 3,
+
+    /// <summary>Takes the conversation of a post-copy up again, after its control connection broke.</summary>
+    Recovery = 4,
 }

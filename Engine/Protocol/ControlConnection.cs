@@ -1,7 +1,9 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Protocol;
 
@@ -13,6 +15,10 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
 {
     private readonly NetworkStream stream = new(socket, ownsSocket: true);
     private readonly SemaphoreSlim sending = new(1, 1);
+    private long lastReceivedAt = Stopwatch.GetTimestamp();
+
+    /// <summary>When the last frame was whole, as a <see cref="Stopwatch"/> timestamp; the time of the connection before the first.</summary>
+    public long LastReceivedAt => Interlocked.Read(ref lastReceivedAt);
 
     /// <summary>Sends one frame whose payload is the message as JSON.</summary>
     public Task SendAsync<T>(FrameType type, T message, JsonTypeInfo<T> typeInfo, CancellationToken cancellationToken) =>
@@ -47,6 +53,15 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
         }
     }
 
+    /// <summary>Names missing pages, in as many frames as it takes.</summary>
+    public async Task SendMissingAsync(PageSet pages, CancellationToken cancellationToken)
+    {
+        foreach (ReadOnlyMemory<byte> payload in MissingFrame.Encode(pages))
+        {
+            await SendAsync(FrameType.Missing, payload, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Receives one frame; its payload is at most <see cref="FrameHeader.MaxControlPayloadBytes"/>.</summary>
     public async Task<ControlFrame> ReceiveAsync(CancellationToken cancellationToken)
     {
@@ -57,6 +72,7 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
             FrameHeader header = FrameHeader.Read(head, FrameHeader.MaxControlPayloadBytes);
             byte[] payload = header.PayloadBytes == 0 ? [] : new byte[header.PayloadBytes];
             await stream.ReadExactlyAsync(payload, cancellationToken).ConfigureAwait(false);
+            Interlocked.Exchange(ref lastReceivedAt, Stopwatch.GetTimestamp());
             return new(header.Type, payload);
         }
         catch (Exception error) when (error is IOException or ObjectDisposedException)

@@ -11,8 +11,17 @@ internal sealed record WelcomeMessage(string HostName);
 /// <summary>Payload of <see cref="FrameType.Refused"/> and <see cref="FrameType.Abort"/>.</summary>
 internal sealed record FailureMessage(MigrationErrorReason Reason, string Message, string? RecommendedAction);
 
-/// <summary>Payload of <see cref="FrameType.Start"/>.</summary>
-internal sealed record StartMessage(int Channels, long MemoryBytes);
+/// <summary>Payload of <see cref="FrameType.Start"/>; with <paramref name="Postcopy"/> one data connection more comes, for requested pages.</summary>
+internal sealed record StartMessage(int Channels, long MemoryBytes, bool Postcopy);
+
+/// <summary>Payload of <see cref="FrameType.Started"/>: why the VM cannot resume here before all of its memory is there, or null.</summary>
+internal sealed record StartedMessage(string? PostcopyRefused);
+
+/// <summary>Payload of <see cref="FrameType.Postcopy"/>: number of pages in the <see cref="FrameType.Missing"/> frames before it.</summary>
+internal sealed record PostcopyMessage(long Pages);
+
+/// <summary>Payload of <see cref="FrameType.Placed"/>; the digest is null where memory is not compared.</summary>
+internal sealed record PlacedMessage(long PagesTouched, TimeSpan StallTime, string? Digest);
 
 /// <summary>Payload of <see cref="FrameType.PoisonedPages"/>: a part of the pages that are poisoned at the source.</summary>
 internal sealed record PoisonedPagesMessage(IReadOnlyList<PoisonedPage> Pages)
@@ -43,6 +52,9 @@ internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 [JsonSerializable(typeof(FailureMessage))]
 [JsonSerializable(typeof(StartMessage))]
 [JsonSerializable(typeof(PoisonedPagesMessage))]
+[JsonSerializable(typeof(StartedMessage))]
+[JsonSerializable(typeof(PostcopyMessage))]
+[JsonSerializable(typeof(PlacedMessage))]
 [JsonSerializable(typeof(VerifyMessage))]
 [JsonSerializable(typeof(GrantMessage))]
 [JsonSerializable(typeof(ResumedMessage))]

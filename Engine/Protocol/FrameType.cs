@@ -27,4 +27,13 @@ internal enum FrameType : ushort
     Outcome = 44,
 
     PoisonedPages = 48,
+
+    Missing = 64,
+    Postcopy = 65,
+    PostcopyStarted = 66,
+    Request = 67,
+    Alive = 68,
+    Placed = 69,
+    Release = 70,
+    Continue = 71,
 }

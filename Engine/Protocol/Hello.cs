@@ -12,7 +12,7 @@ internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, G
     public const int TicketBytes = 32;
 
     /// <summary>The version this build speaks. A peer of another version is refused; see PROTOCOL.md.</summary>
-    public const ushort CurrentVersion = 1;
+    public const ushort CurrentVersion = 2;
 
     private static ReadOnlySpan<byte> Magic => "VMMIGRAT"u8;
 

@@ -17,6 +17,9 @@ internal interface IIncomingMigration
     /// <summary>Takes over the control connection that was claimed.</summary>
     void AttachControl(ControlConnection connection);
 
+    /// <summary>Takes over the connection that is to take a broken post-copy up again.</summary>
+    void AttachRecovery(ControlConnection connection);
+
     /// <summary>
     /// Receives pages over the data connection that was claimed, on the calling thread, until the connection or the migration ends. Its
     /// failures are the migration's: it throws nothing.

@@ -11,10 +11,15 @@ internal static class MigrationDialer
 {
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(10);
 
-    public static async Task<ControlConnection> ConnectControlAsync(IncomingOffer offer, CancellationToken cancellationToken)
+    /// <summary>Opens a connection for control frames.</summary>
+    /// <param name="offer">Where to.</param>
+    /// <param name="role"><see cref="ConnectionRole.Control"/> or <see cref="ConnectionRole.Recovery"/>.</param>
+    /// <param name="cancellationToken">Cancels the connecting.</param>
+    public static async Task<ControlConnection> ConnectControlAsync(
+        IncomingOffer offer, ConnectionRole role, CancellationToken cancellationToken)
     {
         (ControlConnection connection, ControlFrame answer) =
-            await AskAsync(offer, ConnectionRole.Control, cancellationToken).ConfigureAwait(false);
+            await AskAsync(offer, role, cancellationToken).ConfigureAwait(false);
         try
         {
             answer.Expect(FrameType.Welcome);

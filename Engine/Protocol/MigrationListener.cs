@@ -209,6 +209,12 @@ internal sealed class MigrationListener : IAsyncDisposable
             return true;
         }
 
+        if (hello.Role == ConnectionRole.Recovery)
+        {
+            migration.AttachRecovery(new ControlConnection(socket));
+            return true;
+        }
+
         migration.ReceivePages(new DataConnection(socket), hello.Channel);
         return false;
     }

@@ -13,4 +13,7 @@ internal enum MigrationOutcome
 
     /// <summary>The destination never ran the VM and never will; the source owns it.</summary>
     SourceOwns = 3,
+
+    /// <summary>The destination owns the VM, part of whose memory is still at the source: the source must keep that, and not run the VM.</summary>
+    DestinationReceives = 4,
 }

@@ -17,6 +17,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private readonly Lock destroyLock = new();
     private Task? destroying;
     private long lastPausedAt;
+    private volatile MissingPages? missingPages;
     private volatile bool destroyed;
     private bool ended;
     private bool released;
@@ -47,7 +48,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         Capabilities = new(
             ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
             CoarseTraceRefused: "not yet.", PoisonRefused: poison.Refused, LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
-            PostcopyRefused: "not yet.", PoisonFallback: poison.Fallback);
+            PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
@@ -86,8 +87,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     {
         try
         {
-            return process.Handle.HasExited
-                ? VmState.Failed
+            if (process.Handle.HasExited) return VmState.Failed;
+            return missingPages is { RemainingCount: > 0 }
+                ? await QemuMissingPages.ReadStateAsync(process, cancellationToken).ConfigureAwait(false)
                 : (await QemuStatus.ReadAsync(process.Qmp, cancellationToken).ConfigureAwait(false)).State;
         }
         catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
@@ -143,8 +145,12 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             : poison.MarkAsync(pages, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
-        throw Refused(Capabilities.PostcopyRefused!);
+    public async Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken)
+    {
+        if (Capabilities.PostcopyRefused is { } refused) throw Refused(refused);
+        missingPages = await Task.Run(() => QemuMissingPages.Start(process, ram, missing), cancellationToken).ConfigureAwait(false);
+        return missingPages;
+    }
 
     /// <inheritdoc/>
     public async Task<PageTablePopulator?> StartPopulationAsync(CancellationToken cancellationToken)
@@ -288,6 +294,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
                 "Look at the guest's console, or end the VM with force.", exception);
         }
     }
+
+    private static string? FindPostcopyObstacle(QemuRam ram, KernelFeatures features) =>
+        ram.Obstacle ?? features.PostcopyObstacle ?? QemuMissingPages.FindObstacle(ram);
 
     private T Attach<T>(UserfaultfdFeatures features, Func<Userfaultfd, T> make)
     {

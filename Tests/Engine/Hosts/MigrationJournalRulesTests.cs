@@ -16,13 +16,14 @@ public sealed class MigrationJournalRulesTests
     [Fact]
     public void A_destination_owns_or_gives_up_and_is_never_undecided() =>
         Assert.Equal(
-            [MigrationJournalState.Started, MigrationJournalState.Owner, MigrationJournalState.RolledBack],
+            [MigrationJournalState.Started, MigrationJournalState.Owner, MigrationJournalState.RolledBack, MigrationJournalState.Receiving],
             Next(MigrationRole.Destination, MigrationJournalState.Started));
 
     [Fact]
     public void Only_a_source_can_grant_or_be_in_doubt_and_only_a_destination_can_take_over()
     {
         Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Owner, Next(MigrationRole.Source, last)));
+        Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Receiving, Next(MigrationRole.Source, last)));
         Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Granted, Next(MigrationRole.Destination, last)));
         Assert.All(all, last => Assert.DoesNotContain(MigrationJournalState.Undecided, Next(MigrationRole.Destination, last)));
     }
@@ -50,6 +51,11 @@ public sealed class MigrationJournalRulesTests
     public void A_destination_that_owns_gives_the_vm_back_only_by_saying_that_it_never_ran() =>
         Assert.Equal([MigrationJournalState.Owner, MigrationJournalState.Completed, MigrationJournalState.RolledBack],
             Next(MigrationRole.Destination, MigrationJournalState.Owner));
+
+    [Fact]
+    public void A_destination_that_misses_memory_completes_or_never_ran_the_vm() =>
+        Assert.Equal([MigrationJournalState.Completed, MigrationJournalState.RolledBack, MigrationJournalState.Receiving],
+            Next(MigrationRole.Destination, MigrationJournalState.Receiving));
 
     [Fact]
     public void Nothing_is_allowed_without_a_role() =>

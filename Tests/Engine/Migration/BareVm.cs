@@ -12,6 +12,27 @@ internal sealed class BareVm(IVirtualMachine machine) : IIncomingVm, IOutgoingVm
 
     public Task CompleteAsync(bool running) => Task.CompletedTask;
 
+    /// <summary>What it last waited for.</summary>
+    public string? Wait { get; private set; }
+
+    /// <summary>Whether a post-copy ended here.</summary>
+    public bool PostcopyEnded { get; private set; }
+
+    public Task BeginPostcopyAsync(bool running) => Task.CompletedTask;
+
+    public Task ReportWaitAsync(string? why)
+    {
+        Wait = why;
+        return Task.CompletedTask;
+    }
+
+    public Task EndPostcopyAsync(string? failure)
+    {
+        PostcopyEnded = true;
+        Wait = failure;
+        return Task.CompletedTask;
+    }
+
     public Task ReturnAsync() => Task.CompletedTask;
 
     public Task RemoveAsync() => machine.DestroyAsync();

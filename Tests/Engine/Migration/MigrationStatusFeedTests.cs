@@ -13,7 +13,10 @@ public class MigrationStatusFeedTests
             (MigrationState.Setup, MigrationState.Precopy), (MigrationState.Setup, MigrationState.RolledBack),
             (MigrationState.Precopy, MigrationState.Switchover), (MigrationState.Precopy, MigrationState.RolledBack),
             (MigrationState.Switchover, MigrationState.Completed), (MigrationState.Switchover, MigrationState.RolledBack),
-            (MigrationState.Switchover, MigrationState.Undecided),
+            (MigrationState.Switchover, MigrationState.Undecided), (MigrationState.Switchover, MigrationState.Postcopy),
+            (MigrationState.Postcopy, MigrationState.PostcopyPaused), (MigrationState.Postcopy, MigrationState.Completed),
+            (MigrationState.Postcopy, MigrationState.Undecided), (MigrationState.PostcopyPaused, MigrationState.Postcopy),
+            (MigrationState.PostcopyPaused, MigrationState.Completed), (MigrationState.PostcopyPaused, MigrationState.Undecided),
         ];
         foreach (MigrationState from in Enum.GetValues<MigrationState>())
         {

@@ -50,7 +50,7 @@ public sealed class MigrationDialerTests : IDisposable
             Guid.NewGuid(), "mute", endpoint.Address.ToString(), endpoint.Port, new byte[Hello.TicketBytes]);
         return role switch
         {
-            ConnectionRole.Control => MigrationDialer.ConnectControlAsync(offer, cancellation),
+            ConnectionRole.Control => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation),
             ConnectionRole.Data => Task.Run(() => MigrationDialer.ConnectData(offer, 0, cancellation), CancellationToken.None),
             _ => MigrationDialer.AskOutcomeAsync(offer, cancellation),
         };

@@ -55,10 +55,10 @@ public sealed class MigrationListenerTests : IAsyncDisposable
             (NewHello() with { MigrationId = migration.MigrationId }).ToBytes(), nameof(MigrationErrorReason.TicketRefused));
 
         IncomingOffer offer = OfferFor(migration);
-        await using (ControlConnection control = await MigrationDialer.ConnectControlAsync(offer, cancellation))
+        await using (ControlConnection control = await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation))
         {
             MigrationException second = await Assert.ThrowsAsync<MigrationException>(
-                () => MigrationDialer.ConnectControlAsync(offer, cancellation));
+                () => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
             Assert.Equal(MigrationErrorReason.TicketRefused, second.Reason);
         }
 
@@ -117,7 +117,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         {
             for (int i = 0; i < 200; i++) idle.Add(await ConnectAsync(cancellation));
             long start = Stopwatch.GetTimestamp();
-            await using (await MigrationDialer.ConnectControlAsync(OfferFor(migration), cancellation))
+            await using (await MigrationDialer.ConnectControlAsync(OfferFor(migration), ConnectionRole.Control, cancellation))
             {
                 // They give way 64 at a time, half a second after each 64 came in.
                 Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(4));
@@ -149,7 +149,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         var offer = new IncomingOffer(
             faulty.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
 
-        var lost = await Assert.ThrowsAsync<MigrationException>(() => MigrationDialer.ConnectControlAsync(offer, cancellation));
+        var lost = await Assert.ThrowsAsync<MigrationException>(() => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
 
         Assert.Equal(MigrationErrorReason.ConnectionLost, lost.Reason);
         Assert.Equal(1, lines.Count("a fault of the engine"));
@@ -241,6 +241,8 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         public bool TryClaim(ConnectionRole role, int channel) => throw new InvalidOperationException("A fault for the test.");
 
         public void AttachControl(ControlConnection connection) => throw new NotSupportedException();
+
+        public void AttachRecovery(ControlConnection connection) => throw new NotSupportedException();
 
         public void ReceivePages(DataConnection connection, int channel) => throw new NotSupportedException();
     }

@@ -1,0 +1,229 @@
+using Microsoft.Win32.SafeHandles;
+using VmMigration.Engine.Native;
+
+namespace VmMigration.Engine.Memory;
+
+/// <summary>
+/// Missing pages of a VM's process: their places in the RAM file are holes, whose touch is a fault that waits for the engine, whether a vCPU
+/// touches one or a system call (userfaultfd(2), UFFDIO_REGISTER_MODE_MISSING).
+/// </summary>
+/// <remarks>
+/// The process keeps a copy of the descriptor until the last page is there: where the engine ends before that, whoever touches a missing page
+/// waits for ever instead of reading zeros.
+/// </remarks>
+public sealed class UserfaultfdMissingPages : MissingPages
+{
+    /// <summary>What the userfaultfd must have been made with, for faults of system calls too, and to stay open inside.</summary>
+    public const UserfaultfdFeatures RequiredFeatures = UserfaultfdFeatures.MissingShmem;
+
+    private const int PunchAttempts = 10;
+
+    private readonly Userfaultfd userfaultfd;
+    private readonly PidFd target;
+    private readonly ulong address;
+    private readonly long sizeBytes;
+    private readonly MissingPageLedger ledger;
+    private readonly PageFaultReader reader;
+    private readonly Queue<long> touched = new();
+    private bool disposed;
+
+    /// <summary>Takes the pages away.</summary>
+    /// <param name="userfaultfd">Made inside the VM's process with <see cref="RequiredFeatures"/>; taken over once constructed.</param>
+    /// <param name="target">The VM's process; it stays the caller's.</param>
+    /// <param name="address">Address of the RAM block in that process, which starts with the file.</param>
+    /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
+    /// <param name="ramFile">The RAM file on a tmpfs, open for writing; it stays the caller's.</param>
+    /// <param name="missing">The pages; copied.</param>
+    /// <exception cref="MigrationException">Where a system call fails, or the kernel does not let go of a page.</exception>
+    public UserfaultfdMissingPages(
+        Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, SafeFileHandle ramFile, PageSet missing)
+    {
+        this.userfaultfd = userfaultfd;
+        this.target = target;
+        this.address = address;
+        this.sizeBytes = sizeBytes;
+        ledger = new(missing);
+
+        // Registered first: from the moment a hole is there its touch must wait.
+        foreach ((long first, long count) in MissingRanges.Cover(missing))
+        {
+            userfaultfd.Register(AddressOf(first), (ulong)count << GuestMemory.PageShift, UserfaultfdModes.Missing);
+        }
+
+        try
+        {
+            PunchHoles(ramFile, missing);
+            reader = new(userfaultfd, target);
+        }
+        catch
+        {
+            userfaultfd.Unregister(address, (ulong)sizeBytes);
+            userfaultfd.CloseInside(target);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override long RemainingCount => ledger.Remaining;
+
+    /// <inheritdoc/>
+    public override MissingPageStatistics Statistics => ledger.Statistics;
+
+    /// <inheritdoc/>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.VmExited"/> where the process has ended.</exception>
+    public override long WaitForTouch(CancellationToken cancellationToken)
+    {
+        using CancellationTokenRegistration interruption = cancellationToken.Register(reader.Interrupt);
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (touched.TryDequeue(out long page)) return page;
+            if (ledger.Remaining == 0) return -1;
+            if (!reader.Wait(Timeout.InfiniteTimeSpan, out ReadOnlySpan<PageFault> faults))
+            {
+                throw new MigrationException(MigrationErrorReason.VmExited, $"Process {target.ProcessId} ended.");
+            }
+
+            foreach (ref readonly PageFault fault in faults) Note((long)(fault.Address - address) >> GuestMemory.PageShift);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Place(long firstPage, ReadOnlySpan<byte> contents)
+    {
+        var spin = new SpinWait();
+        for (int done = 0; done < contents.Length;)
+        {
+            ulong position = AddressOf(firstPage) + (ulong)done;
+            UserfaultfdOutcome outcome = userfaultfd.Copy(position, contents[done..], out long copied);
+            done += (int)(copied + Step(outcome, position + (ulong)copied, copied, ref spin));
+        }
+
+        NotePlaced(firstPage, contents.Length >> GuestMemory.PageShift);
+    }
+
+    /// <inheritdoc/>
+    public override void PlaceZeros(long firstPage, long count)
+    {
+        FillWithZeros(firstPage, count);
+        NotePlaced(firstPage, count);
+    }
+
+    /// <inheritdoc/>
+    public override void PlacePoisoned(long page)
+    {
+        var spin = new SpinWait();
+        for (long done = 0; done < GuestMemory.PageSizeBytes;)
+        {
+            UserfaultfdOutcome outcome = userfaultfd.Poison(AddressOf(page), GuestMemory.PageSizeBytes, out long marked);
+            done += marked + Step(outcome, AddressOf(page), marked, ref spin);
+        }
+
+        NotePlaced(page, 1);
+    }
+
+    /// <inheritdoc/>
+    public override PageSet CopyRemaining() => ledger.CopyMissing();
+
+    /// <inheritdoc/>
+    /// <exception cref="MigrationException">Where the memory cannot be given back to the kernel's ordinary fault handling.</exception>
+    protected override void Dispose(bool disposing)
+    {
+        if (!disposing || disposed) return;
+        disposed = true;
+        try
+        {
+            if (ledger.Remaining == 0 && !target.HasExited) GiveBack();
+        }
+        finally
+        {
+            reader.Dispose();
+            userfaultfd.Dispose();
+        }
+    }
+
+    private void GiveBack()
+    {
+        try
+        {
+            userfaultfd.Unregister(address, (ulong)sizeBytes);
+            userfaultfd.CloseInside(target);
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
+        {
+            // It took its registrations and descriptors with it.
+        }
+    }
+
+    private ulong AddressOf(long page) => address + ((ulong)page << GuestMemory.PageShift);
+
+    /// <summary>A page between missing ones that never held anything is zeros, and there is nobody to ask for it.</summary>
+    private void Note(long page)
+    {
+        if (ledger.Touch(page)) touched.Enqueue(page);
+        else FillWithZeros(page, 1);
+    }
+
+    private void NotePlaced(long first, long count)
+    {
+        if (ledger.Place(first, count)) reader.Interrupt();
+    }
+
+    private void FillWithZeros(long firstPage, long count)
+    {
+        var spin = new SpinWait();
+        long lengthBytes = count << GuestMemory.PageShift;
+        for (long done = 0; done < lengthBytes;)
+        {
+            ulong position = AddressOf(firstPage) + (ulong)done;
+            UserfaultfdOutcome outcome = userfaultfd.ZeroPages(position, (ulong)(lengthBytes - done), out long placed);
+            done += placed + Step(outcome, position + (ulong)placed, placed, ref spin);
+        }
+    }
+
+    /// <summary>What to skip after an operation that came to a stop at an address.</summary>
+    private long Step(UserfaultfdOutcome outcome, ulong stoppedAt, long doneBytes, ref SpinWait spin)
+    {
+        switch (outcome)
+        {
+            case UserfaultfdOutcome.Exists:
+                // It came twice, and the guest may have written it since. Who found it missing just before looks again.
+                userfaultfd.Wake(stoppedAt, GuestMemory.PageSizeBytes);
+                return GuestMemory.PageSizeBytes;
+            case UserfaultfdOutcome.Again when doneBytes == 0:
+                // The process is changing its address space this moment.
+                spin.SpinOnce();
+                return 0;
+            default:
+                return 0;
+        }
+    }
+
+    /// <summary>
+    /// A large page loses a part only if the kernel can split it, which something that looks at it this moment can prevent: the part then reads as
+    /// zeros and is still there. Such a place would not wait for its page.
+    /// </summary>
+    private static void PunchHoles(SafeFileHandle ramFile, PageSet missing)
+    {
+        using var extents = new RamFileExtents(ramFile, missing.PageCount << GuestMemory.PageShift);
+        for (long next = 0; missing.TryFindRun(next, missing.PageCount, out long first, out long count); next = first + count)
+        {
+            long offset = first << GuestMemory.PageShift;
+            long lengthBytes = count << GuestMemory.PageShift;
+            HolePunch.Punch(ramFile, offset, lengthBytes);
+            for (int attempt = 1; extents.TryFindStart(offset, out long data) && data < offset + lengthBytes; attempt++)
+            {
+                if (attempt == PunchAttempts)
+                {
+                    throw new MigrationException(
+                        MigrationErrorReason.SystemCallFailed,
+                        $"The kernel does not let go of the page at offset 0x{data:x} of the RAM file: it cannot split the large page around it.",
+                        "Migrate without post-copy.");
+                }
+
+                Thread.Yield();
+                HolePunch.Punch(ramFile, offset, lengthBytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Serilog;
+using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Migration;
+
+/// <summary>
+/// A post-copy, seen from its source: the VM stands still here, and its missing pages are served until the destination says that it needs
+/// no more. A link that breaks only pauses that; <see cref="ResumeAsync"/> goes on over a new one, any number of times.
+/// </summary>
+internal sealed class SourcePostcopy : IAsyncDisposable
+{
+    private static readonly TimeSpan progressInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
+
+    private readonly IVirtualMachine vm;
+    private readonly MigrationRequest request;
+    private readonly TransferCounters counters;
+    private readonly MigrationStatusFeed feed;
+    private readonly ILogger log;
+    private readonly int channels;
+    private readonly long pages;
+    private readonly Channel<Recovery> resumed = Channel.CreateBounded<Recovery>(1);
+    private readonly SemaphoreSlim resuming = new(1, 1);
+    private readonly CancellationTokenSource stopDigest = new();
+    private readonly Task<string>? digest;
+    private UnsentPages unsent;
+    private PostcopyService service;
+    private int interruptions;
+    private long startedAt;
+
+    /// <param name="vm">The VM, paused for good.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <param name="missing">The pages the destination misses; taken over.</param>
+    /// <param name="link">Its data connections carry the pages; it stays the caller's.</param>
+    /// <param name="counters">Counts what is sent.</param>
+    /// <param name="feed">Told of every change.</param>
+    /// <param name="log">Told of every interruption.</param>
+    public SourcePostcopy(
+        IVirtualMachine vm, MigrationRequest request, PageSet missing, SourceLink link, TransferCounters counters, MigrationStatusFeed feed,
+        ILogger log)
+    {
+        this.vm = vm;
+        this.request = request;
+        this.counters = counters;
+        this.feed = feed;
+        this.log = log;
+        channels = link.Data.Count;
+        pages = missing.Count;
+
+        // From the memory itself, not from what is sent: so the way into the connections is verified too.
+        if (request.Options.VerifyMemory) digest = MissingPagesDigest.ComputeAsync(vm.Memory, missing.Copy(), stopDigest.Token);
+        unsent = new(missing);
+        service = Serve(link);
+    }
+
+    /// <summary>Sends the rest and follows the destination to the end. Throws nothing.</summary>
+    /// <param name="first">The link the VM was given away on; null where it broke over that. It stays the caller's.</param>
+    /// <param name="closing">The host closes: heeded while the link is broken, since everything else ends by itself.</param>
+    public async Task<PostcopyEnd> RunAsync(SourceLink? first, CancellationToken closing)
+    {
+        startedAt = Stopwatch.GetTimestamp();
+        feed.MoveTo(MigrationState.Postcopy);
+        MigrationException broken = new(MigrationErrorReason.ConnectionLost, "The control connection broke while the VM was given away.");
+        SourceLink? link = first;
+        while (true)
+        {
+            if (link is not null)
+            {
+                try
+                {
+                    return await FollowAsync(link).ConfigureAwait(false);
+                }
+                catch (MigrationException error)
+                {
+                    broken = await ExplainAsync(link, error).ConfigureAwait(false);
+                    if (link.Aborted is { Reason: MigrationErrorReason.VmExited } ended)
+                    {
+                        return new(PostcopyEndKind.Completed, Summarize(null), link, Error: ended);
+                    }
+                }
+            }
+
+            await service.DisposeAsync().ConfigureAwait(false);
+            if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
+            if (await WaitForRecoveryAsync(broken, closing).ConfigureAwait(false) is not { } next)
+            {
+                return new(PostcopyEndKind.Abandoned, Summarize(null), null);
+            }
+
+            if (next.Link is null)
+            {
+                return new(PostcopyEndKind.Completed, Summarize(null), null, Note: "The last word of the post-copy was lost with its link.");
+            }
+
+            link = next.Link;
+            unsent = new(next.Missing!);
+            service = Serve(link);
+        }
+    }
+
+    /// <summary>Goes on over a new link; ends once pages flow again.</summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidState"/> where it is not paused; otherwise why the destination cannot be reached or refuses:
+    /// then it stays paused.
+    /// </exception>
+    public async Task ResumeAsync(CancellationToken cancellationToken)
+    {
+        await resuming.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (feed.Current.State != MigrationState.PostcopyPaused) throw NotPaused();
+            Recovery recovery = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+            if (resumed.Writer.TryWrite(recovery))
+            {
+                // The state changes with the first look at it, which the caller must not overtake.
+                await recovery.Taken.Task.ConfigureAwait(false);
+                return;
+            }
+
+            if (recovery.Link is not null) await recovery.Link.DisposeAsync().ConfigureAwait(false);
+            throw NotPaused();
+        }
+        finally
+        {
+            resuming.Release();
+        }
+    }
+
+    /// <summary>Adds to a result what the post-copy did and cost.</summary>
+    public MigrationResult Describe(MigrationResult result, PostcopyEnd end) => result with
+    {
+        BytesSent = counters.BytesSent,
+        PagesData = counters.PagesData,
+        PagesZero = counters.PagesZero,
+        Postcopy = end.Summary,
+
+        // The rest was compared while the VM was paused.
+        MemoryVerified = result.MemoryVerified && end.MemoryVerified,
+        Fallbacks = end.Note is { } note ? [.. result.Fallbacks, note] : result.Fallbacks,
+    };
+
+    /// <summary>Ends the service of pages; afterwards nothing reads the VM's memory.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await service.DisposeAsync().ConfigureAwait(false);
+        await stopDigest.CancelAsync().ConfigureAwait(false);
+        if (digest is not null) await ((Task)digest).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        stopDigest.Dispose();
+    }
+
+    private PostcopyService Serve(SourceLink link) => new(link, vm.Memory, unsent, request.Options.MaxBytesPerSecond, counters);
+
+    /// <summary>Pushes the pages over a link until the destination has all of them.</summary>
+    private async Task<PostcopyEnd> FollowAsync(SourceLink link)
+    {
+        link.StartHeartbeat();
+        service.Push();
+        Task<ControlFrame> placing = link.ReceiveAsync(Timeout.InfiniteTimeSpan, "its last page", CancellationToken.None);
+        long bytesBefore = counters.BytesSent;
+        long since = Stopwatch.GetTimestamp();
+        while (!placing.IsCompleted && !service.Failure.IsCompleted)
+        {
+            await Task.WhenAny(placing, service.Failure, Task.Delay(progressInterval, CancellationToken.None)).ConfigureAwait(false);
+            double seconds = Math.Max(Stopwatch.GetElapsedTime(since).TotalSeconds, 1e-6);
+            feed.Report(feed.Current.Progress with
+            {
+                PagesMissing = unsent.Count, BytesSent = counters.BytesSent, BytesPerSecond = (counters.BytesSent - bytesBefore) / seconds,
+            });
+        }
+
+        if (!placing.IsCompleted) throw await service.Failure.ConfigureAwait(false);
+        PlacedMessage placed = (await placing.ConfigureAwait(false)).Expect(FrameType.Placed).Read(ControlMessages.Default.PlacedMessage);
+        return await FinishAsync(link, placed).ConfigureAwait(false);
+    }
+
+    /// <summary>Compares, and lets the destination go.</summary>
+    private async Task<PostcopyEnd> FinishAsync(SourceLink link, PlacedMessage placed)
+    {
+        string? expected = digest is null ? null : await digest.ConfigureAwait(false);
+        using var limit = new CancellationTokenSource(farewellLimit);
+        if (expected != placed.Digest)
+        {
+            var mismatch = new MigrationException(
+                MigrationErrorReason.MemoryMismatch,
+                $"The pages that followed the VM arrived with digest {placed.Digest}, the source's is {expected}: '{vm.Specification.Name}' was"
+                + $" paused on {request.Offer.DestinationHostName}, and its memory at the time it left is kept here, paused.",
+                "Do not trust what the VM has written since. Please report this with both hosts' logs: no migration may change memory.");
+            await TellAsync(() => link.SendAsync(
+                FrameType.Abort, new(mismatch.Reason, mismatch.Message, mismatch.RecommendedAction), ControlMessages.Default.FailureMessage,
+                limit.Token)).ConfigureAwait(false);
+            return new(PostcopyEndKind.Mismatch, Summarize(placed), link, Error: mismatch);
+        }
+
+        await TellAsync(() => link.SendAsync(FrameType.Release, default, limit.Token)).ConfigureAwait(false);
+        return new(PostcopyEndKind.Completed, Summarize(placed), link, MemoryVerified: expected is not null);
+    }
+
+    /// <summary>A destination that has all pages needs no farewell to go on.</summary>
+    private async Task TellAsync(Func<Task> tell)
+    {
+        try
+        {
+            await tell().ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is MigrationException or OperationCanceledException)
+        {
+            log.Warning(error, "The destination did not hear the source's last word");
+        }
+    }
+
+    /// <summary>Finds the failure behind a broken connection: the destination's last words say more, and come a moment later.</summary>
+    private static async Task<MigrationException> ExplainAsync(SourceLink link, MigrationException error) =>
+        error.Reason == MigrationErrorReason.ConnectionLost && await link.FindFailureAsync(farewellLimit).ConfigureAwait(false) is { } failure
+            ? failure : error;
+
+    private async Task<Recovery?> WaitForRecoveryAsync(MigrationException broken, CancellationToken closing)
+    {
+        interruptions++;
+        log.Warning(broken, "The post-copy is paused: {Reason}: {Message}", broken.Reason, broken.Message);
+        feed.MoveTo(MigrationState.PostcopyPaused, status => status with
+        {
+            Progress = status.Progress with { BytesPerSecond = 0 },
+            ErrorReason = broken.Reason,
+            ErrorMessage = $"The VM waits on {status.DestinationHostName} for pages that are kept here: {broken.Message}",
+            RecommendedAction = broken.RecommendedAction ?? "Mend the link between the hosts, then resume the migration.",
+        });
+        try
+        {
+            Recovery recovery = await resumed.Reader.ReadAsync(closing).ConfigureAwait(false);
+            feed.MoveTo(MigrationState.Postcopy, status => status with
+            {
+                ErrorReason = MigrationErrorReason.Invalid, ErrorMessage = null, RecommendedAction = null,
+            });
+            recovery.Taken.SetResult();
+            return recovery;
+        }
+        catch (OperationCanceledException)
+        {
+            resumed.Writer.Complete();
+            if (!resumed.Reader.TryRead(out Recovery? late)) return null;
+            if (late.Link is not null) await late.Link.DisposeAsync().ConfigureAwait(false);
+            late.Taken.SetException(NotPaused());
+            return null;
+        }
+    }
+
+    private async Task<Recovery> ConnectAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            (SourceLink link, PageSet missing) = await SourceLink
+                .RecoverAsync(request.Offer, channels, vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
+            return new(link, missing);
+        }
+        catch (MigrationException refused) when (refused.Reason == MigrationErrorReason.TicketRefused)
+        {
+            // The destination is through with it, or its engine is another one.
+            MigrationOutcome outcome = await MigrationDialer.AskOutcomeAsync(request.Offer, cancellationToken).ConfigureAwait(false);
+            if (outcome == MigrationOutcome.DestinationOwns) return new(null, null);
+            throw new MigrationException(
+                MigrationErrorReason.InvalidState,
+                $"Host '{request.Offer.DestinationHostName}' no longer takes the pages of '{vm.Specification.Name}': its engine ended meanwhile.",
+                "The VM cannot go on there without its pages. See about_VmMigration_Postcopy for what can be saved.", refused);
+        }
+    }
+
+    private MigrationException NotPaused() => new(
+        MigrationErrorReason.InvalidState, $"Migration {request.Offer.MigrationId} is {feed.Current.State}; only a paused post-copy can be resumed.");
+
+    private PostcopySummary Summarize(PlacedMessage? placed) => new(
+        pages, placed?.PagesTouched ?? 0, placed?.StallTime ?? TimeSpan.Zero, Stopwatch.GetElapsedTime(startedAt), interruptions);
+
+    /// <summary>A new link with what is missing there, or none where the destination needs nothing more.</summary>
+    private sealed record Recovery(SourceLink? Link, PageSet? Missing)
+    {
+        public TaskCompletionSource Taken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
