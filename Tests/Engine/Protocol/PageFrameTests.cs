@@ -1,4 +1,5 @@
 using CsCheck;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Protocol;
 using Xunit;
 
@@ -9,14 +10,14 @@ public class PageFrameTests
     private const long PageCount = 10_000;
 
     private static readonly Gen<PageRun[]> runs =
-        Gen.Select(Gen.Int[0, 5], Gen.Int[1, 20], Gen.Bool).Array[1, 12].Select(parts =>
+        Gen.Select(Gen.Int[0, 5], Gen.Int[1, 20], Gen.Int[1, 3]).Array[1, 12].Select(parts =>
         {
             List<PageRun> list = [];
             long next = 512;
-            foreach ((int gap, int count, bool data) in parts)
+            foreach ((int gap, int count, int kind) in parts)
             {
                 if (next + gap + count > 512 + PageFrame.MaxPages) break;
-                list.Add(new(next + gap, count, data ? PageRunKind.Data : PageRunKind.Zero));
+                list.Add(new(next + gap, count, (PageRunKind)kind));
                 next += gap + count;
             }
 
@@ -62,4 +63,25 @@ public class PageFrameTests
                 return error.Reason == MigrationErrorReason.ProtocolViolation;
             }
         });
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(4)]
+    [InlineData(ushort.MaxValue)]
+    public void A_run_of_an_unknown_kind_is_refused(int kind) => AssertRefused(kind, extraBytes: 0);
+
+    [Fact]
+    public void A_poisoned_run_that_claims_to_bring_contents_is_refused() =>
+        AssertRefused((int)PageRunKind.Poisoned, extraBytes: GuestMemory.PageSizeBytes);
+
+    private static void AssertRefused(int kind, int extraBytes)
+    {
+        byte[] head = new byte[PageFrame.MaxHeadBytes];
+        PageFrame.WriteHead(head, 512, [new(512, 1, (PageRunKind)kind)]);
+        byte[] table = head[(FrameHeader.SizeBytes + PageFrame.PrologueBytes)..];
+        int payloadBytes = PageFrame.PrologueBytes + PageFrame.RunBytes + extraBytes;
+        var refused = Assert.Throws<MigrationException>(
+            () => PageFrame.ReadRuns(table.AsSpan(0, PageFrame.RunBytes), 512, payloadBytes, PageCount, new PageRun[1]));
+        Assert.Equal(MigrationErrorReason.ProtocolViolation, refused.Reason);
+    }
 }

@@ -80,6 +80,15 @@ internal sealed class PoisonHosts : IAsyncDisposable
         return failed;
     }
 
+    /// <summary>Whether the VM's process maps the page at an offset of its RAM as part of a large one.</summary>
+    public static bool IsMappedLarge(VmDescription vm, long ramOffset)
+    {
+        int processId = vm.Instance!.ProcessId!.Value;
+        ulong position = ProcessMaps.FindFile(processId, vm.Instance.RamFilePath!)!.Start + (ulong)ramOffset;
+        using var scan = new PagemapScan(processId);
+        return !scan.Find(ref position, position + GuestMemory.PageSizeBytes, PageCategories.Huge, PageCategories.None).IsEmpty;
+    }
+
     /// <summary>Migrates and waits for the end.</summary>
     public static async Task<MigrationStatus> MigrateAsync(
         LocalHost source, Guid vmId, LocalHost destination, MigrationOptions options, CancellationToken cancellationToken)
