@@ -1,3 +1,4 @@
+using VmMigration.Engine;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -6,43 +7,28 @@ namespace VmMigration.Cmdlets;
 internal static class MigrationCancellation
 {
     /// <summary>
-    /// Cancels a migration and waits until it has ended, whichever way. One that is committed goes on; where it stands still because the
-    /// link broke, the wait ends too, for only Resume-VmMigration takes it further.
+    /// Cancels a migration and waits until it has ended, whichever way. One in post-copy cannot be cancelled any more: it goes on, and where
+    /// it stands still because its link broke, the wait ends too, for only Resume-VmMigration takes it further.
     /// </summary>
-    /// <returns>Whether it has ended.</returns>
-    public static async Task<bool> EndAsync(LocatedMigration migration, CancellationToken cancellationToken)
+    /// <returns>Why it was not cancelled; null where it was, or had ended before.</returns>
+    public static async Task<MigrationException?> EndAsync(LocatedMigration migration, CancellationToken cancellationToken)
     {
-        using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task watching = CancelAtStandstillAsync(migration, wait);
+        MigrationException? refusal = null;
         try
         {
-            await migration.Host.CancelMigrationAsync(migration.Status.Id, wait.Token).ConfigureAwait(false);
-            return true;
+            await migration.Host.CancelMigrationAsync(migration.Status.Id, cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.InvalidState)
         {
-            return false;
+            refusal = exception;
         }
-        finally
-        {
-            await wait.CancelAsync().ConfigureAwait(false);
-            await watching.ConfigureAwait(false);
-        }
-    }
 
-    private static async Task CancelAtStandstillAsync(LocatedMigration migration, CancellationTokenSource wait)
-    {
-        try
+        IAsyncEnumerable<MigrationStatus> statuses = migration.Host.WatchMigrationAsync(migration.Status.Id, cancellationToken);
+        await foreach (MigrationStatus status in statuses.ConfigureAwait(false))
         {
-            IAsyncEnumerable<MigrationStatus> statuses = migration.Host.WatchMigrationAsync(migration.Status.Id, wait.Token);
-            await foreach (MigrationStatus status in statuses.ConfigureAwait(false))
-            {
-                if (status.State == Engine.Migration.MigrationState.PostcopyPaused) await wait.CancelAsync().ConfigureAwait(false);
-            }
+            if (status.State == Engine.Migration.MigrationState.PostcopyPaused) break;
         }
-        catch (OperationCanceledException) when (wait.IsCancellationRequested)
-        {
-            // The cancellation was answered, or it never will be.
-        }
+
+        return refusal;
     }
 }

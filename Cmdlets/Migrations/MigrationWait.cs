@@ -49,7 +49,7 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         }
         catch (OperationCanceledException) when (CancelsOnStop)
         {
-            // The pipeline's token is used up; the source host ends a cancellation by itself.
+            // The pipeline's token is used up; the source host ends a cancellation by itself. That it came too late nobody is left to hear.
             await MigrationCancellation.EndAsync(migration, CancellationToken.None).ConfigureAwait(false);
             throw;
         }

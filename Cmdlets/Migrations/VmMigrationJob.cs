@@ -40,12 +40,15 @@ internal sealed class VmMigrationJob : Job
         isStopRequested = true;
         try
         {
-            // One that stands still is let go: the migration is kept, the job is over.
-            if (!Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult()) disposal.Cancel();
+            // Too late to cancel: the job ends the way the migration does, or without it where it stands still.
+            MigrationException? refusal = Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult();
+            if (refusal is not null) Error.Add(MigrationError.ToRecord(refusal, VmMigrationOperation.From(status)));
+            MigrationStatus now = Task.Run(() => migration.Host.GetMigrationAsync(status.Id, disposal.Token)).GetAwaiter().GetResult();
+            if (!now.HasEnded) disposal.Cancel();
         }
         catch (MigrationException exception)
         {
-            // Too late to cancel: the job ends the way the migration does.
+            // The host was closed, and with it the migration ended.
             Error.Add(MigrationError.ToRecord(exception, VmMigrationOperation.From(status)));
         }
 

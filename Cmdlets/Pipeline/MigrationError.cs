@@ -29,9 +29,9 @@ internal static class MigrationError
     /// <summary>What a migration that stands still in post-copy says, whatever broke its link.</summary>
     public static MigrationException Standstill(MigrationStatus status) => new(
         MigrationErrorReason.ConnectionLost,
-        $"Migration of '{status.VmName}' stands still: the link broke after the VM had resumed. It is paused on "
-        + $"{status.DestinationHostName}, and {(status.Progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB of its memory are still on "
-        + $"{status.SourceHostName}. Nothing is lost while both hosts run.",
+        $"Migration of '{status.VmName}' from {status.SourceHostName} to {status.DestinationHostName} stands still, and with it the VM: "
+        + $"{status.ErrorMessage} {(status.Progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB of its memory are still on "
+        + $"{status.SourceHostName}; nothing is lost while both hosts run.",
         $"Mend the link, then go on with: Resume-VmMigration {status.VmName}");
 
     public static ErrorCategory CategoryOf(MigrationErrorReason reason) => reason switch

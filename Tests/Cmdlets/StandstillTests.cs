@@ -30,7 +30,7 @@ public sealed class StandstillTests : IAsyncLifetime
         Assert.StartsWith("ConnectionLost,", error.FullyQualifiedErrorId);
         Assert.Equal(ErrorCategory.ConnectionError, error.CategoryInfo.Category);
         Assert.Equal(MigrationState.PostcopyPaused, Assert.IsType<VmMigrationOperation>(error.TargetObject).State);
-        Assert.Contains("paused on far", error.ErrorDetails.Message);
+        Assert.Contains("to far stands still, and with it the VM: The link broke.", error.ErrorDetails.Message);
         Assert.Contains($"4 MiB of its memory are still on {session.HostA}", error.ErrorDetails.Message);
         Assert.Contains($"Resume-VmMigration {session.VmName}", error.ErrorDetails.RecommendedAction);
         Assert.Equal(ProgressRecordType.Completed, session.Host.Screen.Progress[^1].RecordType);
@@ -111,8 +111,33 @@ public sealed class StandstillTests : IAsyncLifetime
         Task stopping = Task.Run(job.StopJob, TestContext.Current.CancellationToken);
         if (!standsBefore) host.MoveTo(EngineState.PostcopyPaused);
         await stopping.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        Assert.Equal("InvalidState", Assert.Single(job.Error).FullyQualifiedErrorId);
         Assert.Equal(JobState.Stopped, job.JobStateInfo.State);
         Assert.Equal(EngineState.PostcopyPaused, host.Status.State);
+    }
+
+    [Fact]
+    public async Task Stopping_the_job_in_post_copy_waits_for_its_end()
+    {
+        using VmMigrationJob job = StartJob();
+        Task stopping = Task.Run(job.StopJob, TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => host.Cancellations > 0, Limit));
+        Assert.False(stopping.IsCompleted);
+        host.MoveTo(EngineState.Completed);
+        await stopping.WaitAsync(Limit, TestContext.Current.CancellationToken);
+        Assert.Equal(JobState.Completed, job.JobStateInfo.State);
+    }
+
+    [Theory]
+    [InlineData(EngineState.PostcopyPaused)]
+    [InlineData(EngineState.Completed)]
+    public async Task A_cancellation_in_post_copy_is_refused_and_waits_until_that_ends_or_stands_still(EngineState end)
+    {
+        Task<Engine.MigrationException?> ending = MigrationCancellation.EndAsync(new(host, host.Status), TestContext.Current.CancellationToken);
+        Assert.True(SpinWait.SpinUntil(() => host.Cancellations > 0, Limit));
+        Assert.False(ending.IsCompleted);
+        host.MoveTo(end);
+        Assert.NotNull(await ending.WaitAsync(Limit, TestContext.Current.CancellationToken));
     }
 
     private static void AssertBecomes(Job job, JobState state) =>

@@ -38,6 +38,9 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     /// <summary>How often it was asked to resume the migration.</summary>
     public int Resumes { get; private set; }
 
+    /// <summary>How often it was asked to cancel it.</summary>
+    public int Cancellations { get; private set; }
+
     public MigrationStatus Status
     {
         get { lock (gate) return status; }
@@ -56,7 +59,12 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         TaskCompletionSource told;
         lock (gate)
         {
-            status = status with { State = state, Result = state == EngineState.Completed ? new MigrationResult() : null };
+            status = status with
+            {
+                State = state,
+                Result = state == EngineState.Completed ? new MigrationResult() : null,
+                ErrorMessage = state == EngineState.PostcopyPaused ? "The link broke." : null,
+            };
             told = changed;
             changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }
@@ -90,15 +98,11 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         return Task.FromResult(Status);
     }
 
-    /// <summary>What is committed is not cancelled: it only waits, as the contract has it.</summary>
-    public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    /// <summary>What is in post-copy is not cancelled any more.</summary>
+    public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
-        await foreach (MigrationStatus next in WatchMigrationAsync(migrationId, cancellationToken))
-        {
-            if (next.HasEnded) return next;
-        }
-
-        return Status;
+        Cancellations++;
+        return Task.FromException<MigrationStatus>(new Engine.MigrationException(Engine.MigrationErrorReason.InvalidState, "It is too late."));
     }
 
     public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<VmDescription>>([]);
