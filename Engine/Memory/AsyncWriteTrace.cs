@@ -31,6 +31,7 @@ public sealed class AsyncWriteTrace : WriteTrace
     private readonly long sizeBytes;
     private readonly PagemapScan scan;
     private long installs;
+    private long faults;
     private TimeSpan installTime;
     private bool disposed;
 
@@ -40,9 +41,12 @@ public sealed class AsyncWriteTrace : WriteTrace
     /// <param name="address">Address of the RAM block in that process.</param>
     /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
     /// <param name="granularityBytes">Size of the pages that back the RAM: 4 KiB, or 2 MiB where it is mapped with large pages.</param>
+    /// <param name="fallback">Why not what was asked for is used; null where it is.</param>
     public AsyncWriteTrace(
-        Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, int granularityBytes = GuestMemory.PageSizeBytes)
+        Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, int granularityBytes = GuestMemory.PageSizeBytes,
+        string? fallback = null)
     {
+        Fallback = fallback;
         this.userfaultfd = userfaultfd;
         this.target = target;
         this.address = address;
@@ -73,7 +77,16 @@ public sealed class AsyncWriteTrace : WriteTrace
     public override int GranularityBytes { get; }
 
     /// <inheritdoc/>
-    public override WriteTraceStatistics Statistics => new() { Installs = installs, InstallTime = installTime };
+    public override WriteTraceStatistics Statistics => new()
+    {
+        Installs = installs,
+        InstallTime = installTime,
+        Faults = faults,
+        GuestStallTime = faults == 0 ? TimeSpan.Zero : FaultCalibration.AsyncFault * faults,
+    };
+
+    /// <inheritdoc/>
+    public override string? Fallback { get; }
 
     private ulong End => address + (ulong)sizeBytes;
 
@@ -91,6 +104,8 @@ public sealed class AsyncWriteTrace : WriteTrace
             foreach (ref readonly PageRegion region in regions)
             {
                 written.AddRange(PageOf(region.Start), PageOf(region.End) - PageOf(region.Start));
+                // The kernel lifts what it maps by one entry in one fault.
+                faults += ((long)(region.End - region.Start) + GranularityBytes - 1) / GranularityBytes;
             }
 
             if (position <= before)

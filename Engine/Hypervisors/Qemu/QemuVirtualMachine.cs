@@ -13,6 +13,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private readonly QemuBrake brake;
     private readonly QemuLargePages largePages;
     private readonly QemuPoison poison;
+    private readonly QemuWriteTraces writeTraces;
     private readonly QmpEventStream stops;
     private readonly Lock destroyLock = new();
     private Task? destroying;
@@ -45,9 +46,10 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         brake = new QemuBrake(process);
         largePages = new QemuLargePages(process, ram, features);
         poison = new QemuPoison(process, ram, features);
+        writeTraces = new QemuWriteTraces(process, ram, features);
         Capabilities = new(
-            ram.Obstacle ?? features.AsyncTraceObstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
-            CoarseTraceRefused: "not yet.", PoisonRefused: poison.Refused, LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
+            ram.Obstacle ?? writeTraces.Obstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
+            CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused, LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
             PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
@@ -116,10 +118,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         // Something else may have plugged one in over another monitor since the VM was attached.
         if (await UntracedWriters.FindAsync(process.Qmp, cancellationToken).ConfigureAwait(false) is { } writer) throw Refused(writer);
         await state.PrepareSaveAsync(StateContents.Devices, cancellationToken).ConfigureAwait(false);
-        return await Task.Run(() => Attach<WriteTrace>(
-            AsyncWriteTrace.RequiredFeatures,
-            userfaultfd => new AsyncWriteTrace(userfaultfd, process.Handle, ram.Address, Memory.SizeBytes, ram.PageSizeBytes)), cancellationToken)
-            .ConfigureAwait(false);
+        return await Task.Run(() => writeTraces.Start(granularityBytes), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
