@@ -36,6 +36,7 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     private long installs;
     private TimeSpan installTime;
     private bool grips = true;
+    private bool exact;
     private bool disposed;
 
     /// <summary>Registers and arms the memory.</summary>
@@ -135,6 +136,27 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     }
 
     /// <inheritdoc/>
+    public override void PrepareLastCollection(PageSet written)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        // Regions found dense are what the guest is writing most; those never written are few among its last writes.
+        exact = true;
+        toRefine.Clear();
+        for (long region = 0; region < states.Length; region++)
+        {
+            if (states[region].Fine || states[region].Trust == 0 || !TryCountFlip(region)) continue;
+            states[region] = states[region] with { Fine = true };
+            toRefine.Add(region);
+        }
+
+        for (long from = 0; toRefine.TryFindRun(from, toRefine.PageCount, out long first, out long count); from = first + count)
+        {
+            written.AddRange(first * PagesPerRegion, PagesIn(first, count));
+            Refine(first, count);
+        }
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (!disposing || disposed) return;
@@ -208,7 +230,7 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     {
         RegionState next = RegionTracing.AfterFinePass(states[region], writtenPages, PagesIn(region), now);
         // Where the runs are used up, a region stays as it is.
-        if (next.Fine || TryCountFlip(region)) states[region] = next;
+        if (next.Fine || (!exact && TryCountFlip(region))) states[region] = next;
         if (!states[region].Fine) toCoarsen.Add(region);
     }
 

@@ -65,6 +65,15 @@ public abstract class WriteTrace : IDisposable
     /// </summary>
     public abstract void CollectAndRearm(PageSet written);
 
+    /// <summary>
+    /// Called while the VM still runs, before its last pages are collected with it paused: a trace that reports more than was written adds what
+    /// it does not know better to <paramref name="written"/> now, and reports from here on as exactly as it can. Each page that the last
+    /// collection reports is read and sent while the guest stands still.
+    /// </summary>
+    public virtual void PrepareLastCollection(PageSet written)
+    {
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -14,24 +14,42 @@ internal static class Convergence
 
     public static ConvergenceDecision Decide(ConvergenceMetrics metrics, MigrationOptions limits)
     {
+        // A trace whose faults no longer lie where the guest writes most lets go; the vCPUs' share takes over.
+        TimeSpan delay = metrics.CanDelayFaults ? metrics.FaultDelay : TimeSpan.Zero;
         bool shrinks = metrics.RemainingBytes <= metrics.SentBytes * PayingShare;
         bool fits = metrics.RemainingBytes <= metrics.BytesPerSecond * limits.DowntimeLimit.TotalSeconds;
         bool passesLeft = metrics.Pass < limits.MaxPasses;
-        if (limits.Postcopy == PostcopyPolicy.AfterFirstPass) return new(ConvergenceAction.Postcopy, metrics.VcpuShare);
+        if (limits.Postcopy == PostcopyPolicy.AfterFirstPass) return new(ConvergenceAction.Postcopy, metrics.VcpuShare, delay);
         if (fits)
         {
             // Good enough to switch over; a further pass only shortens the downtime, so it must pay.
             bool worthwhile = shrinks && passesLeft && metrics.RemainingBytes > SmallRestBytes;
-            return new(worthwhile ? ConvergenceAction.Continue : ConvergenceAction.SwitchOver, metrics.VcpuShare);
+            return new(worthwhile ? ConvergenceAction.Continue : ConvergenceAction.SwitchOver, metrics.VcpuShare, delay);
         }
 
         if (!passesLeft)
         {
             bool allowed = limits.Postcopy == PostcopyPolicy.WhenNotConverging;
-            return new(allowed ? ConvergenceAction.Postcopy : ConvergenceAction.GiveUp, metrics.VcpuShare);
+            return new(allowed ? ConvergenceAction.Postcopy : ConvergenceAction.GiveUp, metrics.VcpuShare, delay);
         }
 
-        if (shrinks || metrics.VcpuShare <= limits.MinVcpuShare) return new(ConvergenceAction.Continue, metrics.VcpuShare);
-        return new(ConvergenceAction.SlowDown, Math.Max(limits.MinVcpuShare, metrics.VcpuShare * BrakeFactor));
+        return shrinks ? new(ConvergenceAction.Continue, metrics.VcpuShare, delay) : SlowDown(metrics, delay, limits.MinVcpuShare);
+    }
+
+    /// <summary>First writes are held back first: that costs only who writes. Where that reaches its bound, all of the guest pays.</summary>
+    private static ConvergenceDecision SlowDown(ConvergenceMetrics metrics, TimeSpan delay, double minShare)
+    {
+        if (metrics.CanDelayFaults)
+        {
+            TimeSpan next = FaultBrake.Next(delay, metrics.Faults, metrics.Duration, minShare);
+            if (next > delay) return new(ConvergenceAction.SlowDown, metrics.VcpuShare, next);
+            if (delay > TimeSpan.Zero && FaultBrake.IsAtShareLimit(delay, metrics.Faults, metrics.Duration, minShare))
+            {
+                return new(ConvergenceAction.Continue, metrics.VcpuShare, delay);
+            }
+        }
+
+        if (metrics.CannotCapVcpus || metrics.VcpuShare <= minShare) return new(ConvergenceAction.Continue, metrics.VcpuShare, delay);
+        return new(ConvergenceAction.SlowDown, Math.Max(minShare, metrics.VcpuShare * BrakeFactor), delay);
     }
 }

@@ -10,9 +10,8 @@ internal sealed class Precopy(
 {
     private static readonly TimeSpan progressInterval = TimeSpan.FromMilliseconds(250);
 
-    // A guest that cannot be held back gets no brake: it converges by itself or not at all.
-    private readonly MigrationOptions limits = vm.Capabilities.ThrottleRefused is null ? options : options with { MinVcpuShare = 1 };
     private readonly List<PassSummary> passes = [];
+    private WriteTrace? trace;
     private double vcpuShare = 1;
     private double dirtyBytesPerSecond;
 
@@ -27,28 +26,45 @@ internal sealed class Precopy(
 
     /// <summary>Runs passes until convergence; returns the pages that are still to be sent.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.NotConverging"/> where the limits are reached first.</exception>
-    public async Task<PageSet> RunAsync(WriteTrace trace, CancellationToken cancellationToken)
+    public async Task<PageSet> RunAsync(WriteTrace armedTrace, CancellationToken cancellationToken)
     {
+        trace = armedTrace;
+
         // The trace is armed already: a page that gets its first data after this look is reported as written.
         PageSet pages = FindPagesWithData();
         counters.AddPages(0, vm.Memory.PageCount - pages.Count);
         var written = new PageSet(vm.Memory.PageCount);
         while (true)
         {
+            long faultsBefore = trace.Statistics.Faults;
             PassSummary pass = await SendPassAsync(pages, paused: false, cancellationToken).ConfigureAwait(false);
             written.Clear();
             trace.CollectAndRearm(written);
 
             long remainingBytes = written.Count << GuestMemory.PageShift;
+            passes[^1] = pass with { DirtyBytes = remainingBytes };
             double seconds = Math.Max(pass.Duration.TotalSeconds, 1e-6);
             dirtyBytesPerSecond = remainingBytes / seconds;
-            ConvergenceDecision decision = Convergence.Decide(
-                new(pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, pass.BytesSent / seconds, vcpuShare), limits);
+            var metrics = new ConvergenceMetrics(
+                pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, pass.BytesSent / seconds, vcpuShare)
+            {
+                Duration = pass.Duration,
+                Faults = trace.Statistics.Faults - faultsBefore,
+                FaultDelay = trace.FaultDelay,
+                CanDelayFaults = trace.CanDelayFaults,
+                CannotCapVcpus = vm.Capabilities.ThrottleRefused is not null,
+            };
+            ConvergenceDecision decision = Convergence.Decide(metrics, options);
+            if (decision.FaultDelay != trace.FaultDelay) trace.FaultDelay = decision.FaultDelay;
             switch (decision.Action)
             {
                 case ConvergenceAction.SwitchOver:
+                    // A vCPU that is held back could not stop.
+                    trace.FaultDelay = TimeSpan.Zero;
+                    trace.PrepareLastCollection(written);
                     return written;
                 case ConvergenceAction.Postcopy:
+                    trace.FaultDelay = TimeSpan.Zero;
                     EndsInPostcopy = remainingBytes > 0;
                     return written;
                 case ConvergenceAction.GiveUp:
@@ -58,6 +74,7 @@ internal sealed class Precopy(
                         + $"{dirtyBytesPerSecond / 1e6:F0} MB/s, the link carried {pass.BytesSent / seconds / 1e6:F0} MB/s.",
                         "Allow a longer downtime, a lower vCPU share or more bandwidth, or migrate at a quieter time.");
                 case ConvergenceAction.SlowDown:
+                    if (decision.VcpuShare == vcpuShare) break;
                     vcpuShare = decision.VcpuShare;
                     await vm.SetVcpuShareAsync(vcpuShare, cancellationToken).ConfigureAwait(false);
                     break;
@@ -72,6 +89,7 @@ internal sealed class Precopy(
     {
         long pagesToSend = pages.Count;
         long dataBefore = counters.PagesData, zeroBefore = counters.PagesZero, bytesBefore = counters.BytesSent, unchangedBefore = counters.PagesUnchanged;
+        TimeSpan delay = trace?.FaultDelay ?? TimeSpan.Zero;
         var watch = Stopwatch.StartNew();
         Task sending = transfer.SendAsync(pages, flush: paused, cancellationToken);
         while (!sending.IsCompleted)
@@ -87,6 +105,7 @@ internal sealed class Precopy(
             counters.BytesSent - bytesBefore, watch.Elapsed, vcpuShare)
         {
             PagesUnchanged = counters.PagesUnchanged - unchangedBefore,
+            FaultDelay = delay,
         };
         passes.Add(summary);
         return summary;
@@ -96,7 +115,10 @@ internal sealed class Precopy(
     {
         double bytesPerSecond = (counters.BytesSent - bytesBefore) / Math.Max(elapsed.TotalSeconds, 1e-6);
         feed.Report(new(
-            passes.Count + 1, pagesDone, pagesToSend, counters.BytesSent, bytesPerSecond, dirtyBytesPerSecond, vcpuShare));
+            passes.Count + 1, pagesDone, pagesToSend, counters.BytesSent, bytesPerSecond, dirtyBytesPerSecond, vcpuShare)
+        {
+            WriteTrace = trace?.Report,
+        });
     }
 
     private PageSet FindPagesWithData()

@@ -194,6 +194,10 @@ internal sealed class SourceMigration
             WriteTraceMechanism = trace.Mechanism,
             TraceInstalls = trace.Statistics.Installs,
             TraceInstallTime = trace.Statistics.InstallTime,
+            WriteTraceGranularityBytes = trace.GranularityBytes,
+            TraceFaults = trace.Statistics.Faults,
+            TraceStallTime = trace.Statistics.GuestStallTime,
+            MaxFaultDelay = trace.Statistics.MaxFaultDelay,
             Channels = link.Data.Count,
             Fallbacks =
             [

@@ -1,4 +1,5 @@
 using CsCheck;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using Xunit;
 
@@ -54,6 +55,80 @@ public class ConvergenceTests
                 bool ends = decision.Action is ConvergenceAction.SwitchOver or ConvergenceAction.GiveUp;
                 return (pass < limits.MaxPasses || ends) && decision.VcpuShare >= limits.MinVcpuShare && decision.VcpuShare <= share;
             });
+
+    [Fact]
+    public void First_writes_are_held_back_before_the_vcpus_lose_time_and_in_steps_that_at_most_double()
+    {
+        var metrics = new ConvergenceMetrics(1, 500 * MiB, 500 * MiB, 1e8, 1)
+        {
+            CanDelayFaults = true, Faults = 200, Duration = TimeSpan.FromSeconds(1),
+        };
+        TimeSpan before = TimeSpan.Zero;
+        for (int pass = 1; pass < 9; pass++)
+        {
+            // The guest comes to its next fault 5 ms after the last was let go.
+            TimeSpan interval = TimeSpan.FromMilliseconds(5) + before;
+            ConvergenceDecision decision = Convergence.Decide(
+                metrics with { Pass = pass, FaultDelay = before, Duration = interval * metrics.Faults }, limits);
+            Assert.Equal(1, decision.VcpuShare);
+            Assert.InRange(decision.FaultDelay, before, before == TimeSpan.Zero ? FaultBrake.FirstDelay : before * 2);
+            before = decision.FaultDelay;
+        }
+
+        // A fifth of its rate is what it keeps: 5 ms of its own in 25.
+        Assert.Equal(TimeSpan.FromMilliseconds(20), before);
+    }
+
+    [Fact]
+    public void Where_the_longest_delay_is_not_enough_the_vcpus_lose_time_too()
+    {
+        ConvergenceDecision decision = Convergence.Decide(SlowFaults() with { FaultDelay = WriteTrace.MaxFaultDelay }, limits);
+        Assert.Equal(new(ConvergenceAction.SlowDown, 0.5, WriteTrace.MaxFaultDelay), decision);
+    }
+
+    [Fact]
+    public void Guest_whose_first_writes_are_at_its_least_share_is_slowed_down_no_further()
+    {
+        ConvergenceMetrics atLimit = SlowFaults() with { FaultDelay = TimeSpan.FromMilliseconds(4), Faults = 200 };
+        Assert.Equal(new(ConvergenceAction.Continue, 1, TimeSpan.FromMilliseconds(4)), Convergence.Decide(atLimit, limits));
+    }
+
+    [Fact]
+    public void Trace_that_lost_its_grip_lets_go_and_the_vcpus_lose_time_instead()
+    {
+        ConvergenceMetrics lost = SlowFaults() with { CanDelayFaults = false, FaultDelay = TimeSpan.FromMilliseconds(4) };
+        Assert.Equal(new(ConvergenceAction.SlowDown, 0.5, TimeSpan.Zero), Convergence.Decide(lost, limits));
+    }
+
+    [Fact]
+    public void Guest_that_is_never_to_be_slowed_down_is_not_held_back_either()
+    {
+        ConvergenceDecision decision = Convergence.Decide(SlowFaults(), limits with { MinVcpuShare = 1 });
+        Assert.Equal(new(ConvergenceAction.Continue, 1, TimeSpan.Zero), decision);
+    }
+
+    [Fact]
+    public void Whatever_the_numbers_the_delay_stays_in_its_bounds_and_never_jumps() =>
+        Gen.Select(Gen.Long[0, 1L << 20], Gen.Double[0.001, 100], Gen.Double[0, 20], Gen.Double[0.05, 1], Gen.Bool).Sample(
+            (faults, seconds, delayMilliseconds, minShare, canDelay) =>
+            {
+                TimeSpan delay = TimeSpan.FromMilliseconds(delayMilliseconds);
+                ConvergenceDecision decision = Convergence.Decide(
+                    new(3, 500 * MiB, 500 * MiB, 1e8, 1)
+                    {
+                        CanDelayFaults = canDelay, Faults = faults, Duration = TimeSpan.FromSeconds(seconds), FaultDelay = delay,
+                    },
+                    limits with { MinVcpuShare = minShare });
+                return canDelay
+                    ? decision.FaultDelay <= WriteTrace.MaxFaultDelay && decision.FaultDelay >= delay
+                        && decision.FaultDelay <= TimeSpan.FromTicks(Math.Max(delay.Ticks * 2, FaultBrake.FirstDelay.Ticks))
+                    : decision.FaultDelay == TimeSpan.Zero;
+            });
+
+    private static ConvergenceMetrics SlowFaults() => new(3, 500 * MiB, 500 * MiB, 1e8, 1)
+    {
+        CanDelayFaults = true, Faults = 10, Duration = TimeSpan.FromSeconds(1),
+    };
 
     private static ConvergenceDecision Decide(int pass, long sent, long remaining, double bytesPerSecond) =>
         Convergence.Decide(new(pass, sent, remaining, bytesPerSecond, 1), limits);
