@@ -94,14 +94,14 @@ public class AsyncWriteTraceTests
     public void Writes_of_another_process_are_reported_with_its_page_numbers()
     {
         using ForeignProcess process = ForeignProcess.Sleeping();
-        ulong address = MapSharedIn(process, 256 * Page);
+        ulong address = ProcessCalls.MapShared(process, 256 * Page);
         using var trace = new AsyncWriteTrace(
             Userfaultfd.CreateInside(process.PidFd, AsyncWriteTrace.RequiredFeatures), process.PidFd, address, 256 * Page);
         Assert.Equal([], Collect(trace, 256));
-        WriteIn(process, address + 17 * Page);
+        ProcessCalls.WriteAt(process, address + 17 * Page);
         Assert.Equal([17], Collect(trace, 256));
-        WriteIn(process, address + 17 * Page);
-        WriteIn(process, address + 200 * Page);
+        ProcessCalls.WriteAt(process, address + 17 * Page);
+        ProcessCalls.WriteAt(process, address + 200 * Page);
         Assert.Equal([17, 200], Collect(trace, 256));
     }
 
@@ -109,7 +109,7 @@ public class AsyncWriteTraceTests
     public void Collecting_from_a_process_that_has_ended_fails_instead_of_reporting_nothing()
     {
         using ForeignProcess process = ForeignProcess.Sleeping();
-        ulong address = MapSharedIn(process, 16 * Page);
+        ulong address = ProcessCalls.MapShared(process, 16 * Page);
         using var trace = new AsyncWriteTrace(
             Userfaultfd.CreateInside(process.PidFd, AsyncWriteTrace.RequiredFeatures), process.PidFd, address, 16 * Page);
         process.PidFd.SendSignal(PidFd.SignalKill);
@@ -191,23 +191,5 @@ public class AsyncWriteTraceTests
         }
 
         return [.. pages];
-    }
-
-    private static ulong MapSharedIn(ForeignProcess process, ulong sizeBytes)
-    {
-        const int callMmap = 9;
-        const ulong readAndWrite = 3;
-        const ulong sharedAnonymous = 0x21;
-        long address = Ptrace.WhileStopped(process.PidFd, stopped => stopped.Call(
-            callMmap, 0, sizeBytes, readAndWrite, sharedAnonymous, ulong.MaxValue, 0));
-        Assert.InRange(address, 1, long.MaxValue);
-        return (ulong)address;
-    }
-
-    /// <summary>Has the process store to its own memory through uname(2), which takes the page fault in its name.</summary>
-    private static void WriteIn(ForeignProcess process, ulong address)
-    {
-        const int callUname = 63;
-        Assert.Equal(0, Ptrace.WhileStopped(process.PidFd, stopped => stopped.Call(callUname, address)));
     }
 }
