@@ -84,8 +84,8 @@ internal sealed class PagePlacement
 
     private void PlacePoisoned(long page)
     {
-        memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
         missing.PlacePoisoned(page);
+        memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
     }
 
     /// <summary>A page that comes twice, asked for and by itself, counts once.</summary>

@@ -30,6 +30,16 @@ internal sealed class CuttingProxy : IAsyncDisposable
 
     public bool HasCut { get; private set; }
 
+    /// <summary>Cuts once more, after so many more bytes.</summary>
+    public void CutAfter(long bytes)
+    {
+        lock (gate)
+        {
+            bytesLeft = bytes;
+            HasCut = false;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         listening.Dispose();

@@ -4,6 +4,7 @@ using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
+using Xunit;
 
 namespace VmMigration.Engine.Tests.Migration;
 
@@ -15,14 +16,20 @@ internal sealed class MigrationPair : IAsyncDisposable
 
     private MigrationPair(
         MigrationListener listener, IVirtualMachine source, IVirtualMachine destination, DestinationMigration incoming,
-        SourceMigration outgoing)
+        SourceMigration outgoing, BareVm destinationPlace, MemoryJournal journal)
     {
+        DestinationPlace = destinationPlace;
+        Journal = journal;
         this.listener = listener;
         Source = source;
         Destination = destination;
         Incoming = incoming;
         Outgoing = outgoing;
     }
+
+    public BareVm DestinationPlace { get; }
+
+    public MemoryJournal Journal { get; }
 
     public IVirtualMachine Source { get; }
 
@@ -39,9 +46,11 @@ internal sealed class MigrationPair : IAsyncDisposable
     /// <param name="route">Maps the destination's endpoint to the one the source is told, for a proxy between them.</param>
     /// <param name="cancellationToken">Cancels the set-up.</param>
     /// <param name="fault">Wraps the destination's VM in one that fails.</param>
+    /// <param name="sourceFault">Wraps the source's VM likewise.</param>
     public static async Task<MigrationPair> CreateAsync(
         EmbeddedGuest guest, long memoryBytes, int vcpus, MigrationOptions options, Func<IPEndPoint, IPEndPoint>? route,
-        CancellationToken cancellationToken, Func<IVirtualMachine, IVirtualMachine>? fault = null)
+        CancellationToken cancellationToken, Func<IVirtualMachine, IVirtualMachine>? fault = null,
+        Func<IVirtualMachine, IVirtualMachine>? sourceFault = null)
     {
         var specification = new VmSpecification { Name = "guest", MemoryBytes = memoryBytes, VcpuCount = vcpus, Embedded = guest };
         var hypervisor = new EmbeddedHypervisor();
@@ -51,22 +60,61 @@ internal sealed class MigrationPair : IAsyncDisposable
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
         var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
-        var incoming = new DestinationMigration(new BareVm(fault is null ? destination : fault(destination)), request, journal, log);
+        var place = new BareVm(fault is null ? destination : fault(destination));
+        var incoming = new DestinationMigration(place, request, journal, log);
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
         var offer = new IncomingOffer(
             request.MigrationId, "destination", endpoint.Address.ToString(), endpoint.Port, incoming.Ticket.ToArray());
-        var outgoing = new SourceMigration(new BareVm(source), new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
-        return new(listener, source, destination, incoming, outgoing);
+        var outgoing = new SourceMigration(
+            new BareVm(sourceFault is null ? source : sourceFault(source)), new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
+        return new(listener, source, destination, incoming, outgoing, place, journal);
+    }
+
+    /// <summary>Waits until the source says that it stands in this state; fails where it ends before.</summary>
+    public async Task<MigrationStatus> WaitForAsync(MigrationState state, CancellationToken cancellationToken)
+    {
+        await foreach (MigrationStatus status in Outgoing.WatchAsync(cancellationToken))
+        {
+            if (status.State == state) return status;
+            Assert.False(status.HasEnded, $"{status.State}: {status.ErrorMessage}");
+        }
+
+        throw new InvalidOperationException("The watch ended without an end.");
+    }
+
+    /// <summary>Resumes the post-copy each time its link is broken; returns how often.</summary>
+    public async Task<int> ResumeAlwaysAsync(CancellationToken cancellationToken)
+    {
+        int resumed = 0;
+        await foreach (MigrationStatus status in Outgoing.WatchAsync(cancellationToken))
+        {
+            if (status.State != MigrationState.PostcopyPaused || Outgoing.Status.State != MigrationState.PostcopyPaused) continue;
+            try
+            {
+                await Outgoing.ResumeAsync(cancellationToken);
+                resumed++;
+            }
+            catch (MigrationException error) when (error.Reason is MigrationErrorReason.ConnectionLost)
+            {
+                // Cut while it was taken up again: the link has to be tried until it holds.
+                await Task.Delay(20, cancellationToken);
+                if (Outgoing.Status.State == MigrationState.PostcopyPaused) await Outgoing.ResumeAsync(cancellationToken);
+            }
+        }
+
+        return resumed;
     }
 
     /// <summary>Runs both sides to their ends.</summary>
-    public async Task<(MigrationStatus Status, MigrationOutcome Outcome)> RunAsync(CancellationToken cancel)
+    /// <param name="cancel">Cancels the migration at the source.</param>
+    /// <param name="closing">Closes both hosts.</param>
+    public async Task<(MigrationStatus Status, MigrationOutcome Outcome)> RunAsync(CancellationToken cancel, CancellationToken closing = default)
     {
         await Incoming.BeginAsync(CancellationToken.None);
         await Outgoing.BeginAsync(CancellationToken.None);
-        Task<MigrationOutcome> arriving = Incoming.RunAsync(withdraw.Token);
-        MigrationStatus status = await Outgoing.RunAsync(cancel);
+        Task<MigrationOutcome> arriving = Incoming.RunAsync(withdraw.Token, closing);
+        MigrationStatus status = await Outgoing.RunAsync(cancel, closing);
 
         // A source that never got through leaves an offer nobody takes up; its host withdraws it.
         if (status.State == MigrationState.RolledBack) await withdraw.CancelAsync();
