@@ -11,7 +11,7 @@ namespace VmMigration.Engine.Memory;
 /// <remarks>
 /// <para>
 /// UFFDIO_CONTINUE would map 4 KiB at a time and so take the large page apart for the guest. Where a region cannot be mapped by one entry,
-/// because a page of it is poisoned or because its file has small pages there, its pages are mapped one by one.
+/// because no whole large page was free for its file for one, its pages are mapped one by one.
 /// </para>
 /// <para>
 /// Each call first has all processors give up the pages they have set aside (lru_add_drain_all), which takes from microseconds to
@@ -128,11 +128,14 @@ public sealed class LargePagePopulator : PageTablePopulator
     {
         try
         {
-            while (!ending)
+            bool last;
+            do
             {
                 wake.WaitOne();
+                last = ending;
                 MapPending();
             }
+            while (!last);
         }
         catch (Exception exception)
         {
@@ -153,7 +156,7 @@ public sealed class LargePagePopulator : PageTablePopulator
                 for (int region = first; region < end; region++) MapOne(region);
             }
 
-            first = end;
+            first = end - 1;
         }
     }
 

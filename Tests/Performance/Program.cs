@@ -13,4 +13,11 @@ var qemu = new Command("qemu", "This engine against QEMU's own migration, plain 
 qemu.SetAction((parse, cancellationToken) => new QemuComparison(
     parse.GetValue(memory), parse.GetValue(fill), parse.GetValue(rewrite)).RunAsync(parse.GetValue(rounds), cancellationToken));
 
-return await new RootCommand("Performance measurements of VmMigration") { qemu }.Parse(args).InvokeAsync();
+var largePages = new Command("large-pages", "The same Linux guest on pages of 2 MiB, on pages of 4 KiB, and on pages of 2 MiB that are not kept.")
+{
+    rounds, memory, fill, rewrite,
+};
+largePages.SetAction((parse, cancellationToken) => new LargePageComparison(
+    parse.GetValue(memory), parse.GetValue(fill), parse.GetValue(rewrite)).RunAsync(parse.GetValue(rounds), cancellationToken));
+
+return await new RootCommand("Performance measurements of VmMigration") { qemu, largePages }.Parse(args).InvokeAsync();
