@@ -35,7 +35,8 @@ internal static class CarriedPoison
 
         foreach (PoisonedPage page in message.Pages)
         {
-            if (page is null || page.Page < 0 || page.Page >= memory.PageCount || !Enum.IsDefined(page.Source))
+            if (page is null || page.Page < 0 || page.Page >= memory.PageCount || !IsSource(page.Source)
+                || page.OriginalSource is { } original && !IsSource(original))
             {
                 throw new MigrationException(
                     MigrationErrorReason.ProtocolViolation, $"The source lists a poisoned page that cannot be one: {page}.");
@@ -54,6 +55,8 @@ internal static class CarriedPoison
     /// <summary>Makes the pages fail in the incoming VM as they did at the source. Its memory is complete, and it has not loaded its state.</summary>
     public static Task MarkAsync(IVirtualMachine vm, CancellationToken cancellationToken) =>
         vm.Memory.Poisoned.IsEmpty ? Task.CompletedTask : vm.PoisonAsync(vm.Memory.Poisoned.ToList(), cancellationToken);
+
+    private static bool IsSource(PoisonSource source) => source != PoisonSource.Invalid && Enum.IsDefined(source);
 
     private static void DropContents(GuestMemory memory, long page)
     {

@@ -277,6 +277,9 @@ internal sealed class SourceMigration
         await following.DisposeAsync().ConfigureAwait(false);
         await using SourceLink? last = end.Link;
         result = following.Describe(result, end);
+
+        // Some may have turned bad only when they were asked for.
+        result = result with { PoisonedPages = [.. result.PoisonedPages.UnionBy(vm.Memory.Poisoned.ToList(), page => page.Page)] };
         switch (end.Kind)
         {
             case PostcopyEndKind.Completed:

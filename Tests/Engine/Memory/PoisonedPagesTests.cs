@@ -72,15 +72,15 @@ public class PoisonedPagesTests
     {
         (FaultyMemory one, FaultyMemory other) = MakeTwo();
         using FaultyMemory first = one, second = other;
-        string whole = await MemoryDigest.ComputeAsync(first, Cancel);
+        string whole = await MemoryDigest.ComputeAsync(first, null, Cancel);
         first.Write(300 * Page, new byte[Page]);
-        Assert.NotEqual(whole, await MemoryDigest.ComputeAsync(first, Cancel));
+        Assert.NotEqual(whole, await MemoryDigest.ComputeAsync(first, null, Cancel));
         foreach (FaultyMemory memory in new[] { first, second }) memory.Poisoned.Add(new(300, PoisonSource.Injected, DateTimeOffset.UtcNow));
-        string digest = await MemoryDigest.ComputeAsync(first, Cancel);
-        Assert.Equal(digest, await MemoryDigest.ComputeAsync(second, Cancel));
+        string digest = await MemoryDigest.ComputeAsync(first, null, Cancel);
+        Assert.Equal(digest, await MemoryDigest.ComputeAsync(second, null, Cancel));
         Assert.NotEqual(whole, digest);
         second.Write(301 * Page, [1]);
-        Assert.NotEqual(digest, await MemoryDigest.ComputeAsync(second, Cancel));
+        Assert.NotEqual(digest, await MemoryDigest.ComputeAsync(second, null, Cancel));
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public class PoisonedPagesTests
         foreach (FaultyMemory memory in new[] { first, second }) memory.Write(300 * Page, new byte[2 * Page]);
         first.Poisoned.Add(new(300, PoisonSource.Injected, DateTimeOffset.UtcNow));
         second.Poisoned.Add(new(301, PoisonSource.Injected, DateTimeOffset.UtcNow));
-        Assert.NotEqual(await MemoryDigest.ComputeAsync(first, Cancel), await MemoryDigest.ComputeAsync(second, Cancel));
+        Assert.NotEqual(await MemoryDigest.ComputeAsync(first, null, Cancel), await MemoryDigest.ComputeAsync(second, null, Cancel));
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public class PoisonedPagesTests
         using FaultyMemory first = one, second = other;
         first.Bad.Add(300);
         second.Poisoned.Add(new(300, PoisonSource.Carried, DateTimeOffset.UtcNow));
-        Assert.Equal(await MemoryDigest.ComputeAsync(second, Cancel), await MemoryDigest.ComputeAsync(first, Cancel));
+        Assert.Equal(await MemoryDigest.ComputeAsync(second, null, Cancel), await MemoryDigest.ComputeAsync(first, null, Cancel));
         Assert.Equal(PoisonSource.FailedRead, Assert.Single(first.Poisoned.ToList()).Source);
     }
 
