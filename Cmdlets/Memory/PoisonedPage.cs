@@ -23,6 +23,9 @@ public sealed record PoisonedPage
     /// <summary>How it was found.</summary>
     public required PoisonSource Source { get; init; }
 
+    /// <summary>How it was found on the host where it was found first; null where that is this host.</summary>
+    public PoisonSource? OriginalSource { get; init; }
+
     /// <summary>When it was found, UTC.</summary>
     public required DateTimeOffset Since { get; init; }
 
@@ -39,6 +42,7 @@ public sealed record PoisonedPage
         GuestPhysicalAddress = page.GuestPhysicalAddress,
         Page = page.Page,
         Source = (PoisonSource)page.Source,
+        OriginalSource = (PoisonSource?)page.OriginalSource,
         Since = page.Since,
     };
 }

@@ -1,12 +1,13 @@
 using System.Management.Automation;
 using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
 
 /// <summary>
-/// Finds VMs on the hosts of this session. A VM that is being migrated is on two hosts: the copy that still waits for its memory is left
-/// out where the other one is found too.
+/// Finds VMs on the hosts of this session. A VM that is being migrated is on two hosts: the copy that cannot run is left out where the other
+/// one is found too. That is the destination's until it has the VM's state, and from then on the source's, which only serves its memory.
 /// </summary>
 internal static class VmLookup
 {
@@ -47,7 +48,23 @@ internal static class VmLookup
         List<LocatedVm> found = [.. vms.Where(vm => matches(vm.Item)).Select(vm => new LocatedVm(vm.Host, vm.Item))];
         HashSet<Guid> elsewhere = [.. found.Where(vm => !IsIncoming(vm)).Select(vm => vm.Id)];
         found.RemoveAll(vm => IsIncoming(vm) && elsewhere.Contains(vm.Id));
-        return found;
+        HashSet<Guid> twice = [.. found.CountBy(vm => vm.Id).Where(count => count.Value > 1).Select(count => count.Key)];
+        List<LocatedVm> left = [];
+        foreach (LocatedVm vm in found.Where(vm => twice.Contains(vm.Id)))
+        {
+            if (await HasLeftAsync(vm, cancellationToken).ConfigureAwait(false)) left.Add(vm);
+        }
+
+        return [.. found.Except(left)];
+    }
+
+    /// <summary>Whether the VM runs at another host already and only its memory is still here.</summary>
+    private static async Task<bool> HasLeftAsync(LocatedVm vm, CancellationToken cancellationToken)
+    {
+        if (vm.Vm.MigrationId is not { } id) return false;
+        IReadOnlyList<MigrationStatus> outgoing = await vm.Host.ListMigrationsAsync(cancellationToken).ConfigureAwait(false);
+        return outgoing.Any(status => status.Id == id
+            && status.State is (Engine.Migration.MigrationState.Postcopy or Engine.Migration.MigrationState.PostcopyPaused));
     }
 
     private static bool IsIncoming(LocatedVm vm) => vm.Vm.State == Engine.Hypervisors.VmState.Incoming;

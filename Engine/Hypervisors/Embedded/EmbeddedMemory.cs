@@ -106,7 +106,8 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
     /// <summary>Makes a touch of the page by the guest a memory error, and its contents unreadable.</summary>
     internal void Poison(PoisonedPage page)
     {
-        Poisoned.Add(page with { GuestPhysicalAddress = page.Page << PageShift });
+        // Not only added: one that came with its VM is known already, without its address here.
+        Poisoned.Describe(page with { GuestPhysicalAddress = page.Page << PageShift });
         Guards.Poison(page.Page);
     }
 
