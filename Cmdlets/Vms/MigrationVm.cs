@@ -62,6 +62,9 @@ public sealed record MigrationVm
     /// <summary>Why a page cannot be made to fail as after a memory error; null where it can.</summary>
     public string? PoisonRefused { get; init; }
 
+    /// <summary>In which lesser way a page is made to fail, and why; null where it fails as after a memory error.</summary>
+    public string? PoisonFallback { get; init; }
+
     /// <summary>Why its memory is not on large pages, or why they cannot be kept; null where neither is so.</summary>
     public string? LargePagesRefused { get; init; }
 
@@ -95,6 +98,7 @@ public sealed record MigrationVm
         ThrottleRefused = vm.Capabilities?.ThrottleRefused,
         CoarseTraceRefused = vm.Capabilities?.CoarseTraceRefused,
         PoisonRefused = vm.Capabilities?.PoisonRefused,
+        PoisonFallback = vm.Capabilities?.PoisonFallback,
         LargePagesRefused = vm.Capabilities?.LargePagesRefused,
         PostcopyRefused = vm.Capabilities?.PostcopyRefused,
         MigrationId = vm.MigrationId,
