@@ -177,14 +177,8 @@ public sealed class AdaptiveWriteTrace : WriteTrace
         }
     }
 
-    /// <summary>What the engine's faults took in this run counts where it is more than what was measured undisturbed.</summary>
-    private TraceCosts MeasuredCosts()
-    {
-        long faults = handler.Faults;
-        if (faults == 0) return costs;
-        TimeSpan mean = (handler.StallTime - handler.DelayTime) / faults;
-        return mean > costs.SyncFault ? costs with { SyncFault = mean } : costs;
-    }
+    /// <summary>What the engine's faults take in this run counts where it is more than what was measured undisturbed.</summary>
+    private TraceCosts MeasuredCosts() => handler.TypicalStall > costs.SyncFault ? costs with { SyncFault = handler.TypicalStall } : costs;
 
     private long CollectFine(long firstRegion, long regionCount, PageSet written, TraceCosts now)
     {
