@@ -23,7 +23,8 @@ internal sealed class QemuPoison : IDisposable
         this.ram = ram;
         search = new(process.Handle.ProcessId, ram.Address, ram.Memory, features.PagemapScan);
         byMark = features.PoisonMarkObstacle is null;
-        Refused = ram.Obstacle ?? features.PoisonObstacle;
+        Refused = ram.Obstacle ?? (ram.Backing == MemoryBacking.HugeTlb
+            ? "The guest's RAM is on a hugetlbfs, whose large pages cannot fail in parts." : features.PoisonObstacle);
         Fallback = Refused is null && !byMark ? $"all access to them is taken away (mprotect): {features.PoisonMarkObstacle}" : null;
         failures = process.Qmp.Subscribe("MEMORY_FAILURE");
     }

@@ -49,8 +49,8 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         writeTraces = new QemuWriteTraces(process, ram, features);
         Capabilities = new(
             ram.Obstacle ?? writeTraces.Obstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
-            CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused, LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
-            PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
+            CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused,
+            LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused), PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);

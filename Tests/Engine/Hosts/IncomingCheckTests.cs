@@ -39,6 +39,39 @@ public sealed class IncomingCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task Large_pages_that_the_host_cannot_give_are_a_warning_with_the_reason()
+    {
+        scripted.LargePageObstacle = "It has none.";
+        VmSpecification vm = SampleVms.Qemu() with { Backing = MemoryBacking.TransparentHugePages, Qemu = new QemuGuest() };
+
+        PreflightFinding warning = Assert.Single(await CheckAsync(vm), finding => finding.Check == "DestinationLargePages");
+
+        Assert.Equal(PreflightSeverity.Warning, warning.Severity);
+        Assert.Contains("It has none.", warning.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Large_pages_need_no_room_in_the_directory_for_small_ones()
+    {
+        memory = new(1L << 60, 1L << 60);
+        VmSpecification large = SampleVms.Qemu(memoryBytes: 1L << 50) with { Backing = MemoryBacking.HugeTlb, Qemu = new QemuGuest() };
+
+        Assert.DoesNotContain(await CheckAsync(large), finding => finding.Check == "DestinationRamDirectory");
+        Assert.Contains(
+            await CheckAsync(large with { Backing = MemoryBacking.BasePages }), finding => finding.Check == "DestinationRamDirectory");
+    }
+
+    [Theory]
+    [InlineData((MemoryBacking)0)]
+    [InlineData((MemoryBacking)9)]
+    [InlineData(MemoryBacking.HugeTlb)]
+    public async Task Pages_that_an_embedded_vm_cannot_be_on_are_an_error(MemoryBacking backing)
+    {
+        PreflightFinding error = await CheckForErrorAsync(SampleVms.Embedded() with { Backing = backing }, "Specification");
+        Assert.Contains(backing.ToString(), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Too_little_memory_is_an_error_with_the_numbers()
     {
         memory = new(2L << 30, 100 << 20);

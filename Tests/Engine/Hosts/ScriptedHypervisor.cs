@@ -14,6 +14,8 @@ internal sealed class ScriptedHypervisor : IHypervisor
 
     public string? Obstacle { get; set; }
 
+    public string? LargePageObstacle { get; set; }
+
     /// <summary>Id of a process that lives and cannot be adopted.</summary>
     public int Unreachable { get; set; }
 
@@ -27,6 +29,8 @@ internal sealed class ScriptedHypervisor : IHypervisor
     public HypervisorKind Kind => HypervisorKind.Qemu;
 
     public Task<string?> FindObstacleAsync(CancellationToken cancellationToken) => Task.FromResult(Obstacle);
+
+    public string? FindLargePageObstacle(VmSpecification specification) => LargePageObstacle;
 
     public async Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken)
     {

@@ -17,6 +17,10 @@ public class KernelFeaturesTests
         PagemapScan = true,
         PidfdGetfd = true,
         Ptrace = true,
+        HugeTmpfs = true,
+        HugeTlb = true,
+        Mount = true,
+        ProcessMadvise = true,
     };
 
     [Fact]
@@ -38,6 +42,22 @@ public class KernelFeaturesTests
         Assert.Null(All.AsyncTraceObstacle);
         Assert.Null(All.SyncTraceObstacle);
         Assert.Null(All.PopulationObstacle);
+        Assert.Null(All.HugeTmpfsObstacle);
+        Assert.Null(All.HugeTlbObstacle);
+        Assert.Null(All.LargePopulationObstacle);
+    }
+
+    [Fact]
+    public void What_large_pages_lack_is_named_for_each_kind()
+    {
+        Assert.Contains("large pages of shared memory", (All with { HugeTmpfs = false }).HugeTmpfsObstacle, StringComparison.Ordinal);
+        Assert.Null((All with { HugeTmpfs = false }).HugeTlbObstacle);
+        Assert.Contains("pool of pages", (All with { HugeTlb = false }).HugeTlbObstacle, StringComparison.Ordinal);
+        Assert.Null((All with { HugeTlb = false }).HugeTmpfsObstacle);
+        Assert.Contains("CAP_SYS_ADMIN", (All with { Mount = false }).HugeTmpfsObstacle, StringComparison.Ordinal);
+        Assert.Contains("CAP_SYS_ADMIN", (All with { Mount = false }).HugeTlbObstacle, StringComparison.Ordinal);
+        Assert.Contains("MADV_COLLAPSE", (All with { ProcessMadvise = false }).LargePopulationObstacle, StringComparison.Ordinal);
+        Assert.Null((All with { ProcessMadvise = false }).PopulationObstacle);
     }
 
     public static TheoryData<string, KernelFeatures, bool, bool, bool> ForcedOff => new()
