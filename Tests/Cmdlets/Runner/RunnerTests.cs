@@ -54,7 +54,9 @@ public sealed class RunnerTests
     public async Task The_postcopy_example_ends_a_migration_that_passes_alone_would_not()
     {
         JsonNode result = await RunExampleAsync("postcopy.yaml", "--parameter", "memory=32MiB", "--parameter", "bandwidth=32MiB");
-        PostcopySummary postcopy = result.Deserialize<VmMigrationResult>(Options)!.Postcopy!;
+        VmMigrationResult record = result.Deserialize<VmMigrationResult>(Options)!;
+        Assert.True(record.MemoryVerified);
+        PostcopySummary postcopy = record.Postcopy!;
         Assert.InRange(postcopy.Pages, 1, 32L * 256);
         Assert.InRange(postcopy.Duration, TimeSpan.FromTicks(1), TimeSpan.FromMinutes(1));
         JsonNode outputs = result["Run"]!["Outputs"]!;
