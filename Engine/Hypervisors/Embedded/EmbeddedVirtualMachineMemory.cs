@@ -40,7 +40,8 @@ public sealed partial class EmbeddedVirtualMachine
     public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        return Task.FromResult(memory.Poisoned.ToList());
+        return Task.FromResult<IReadOnlyList<PoisonedPage>>(
+            [.. memory.Poisoned.ToList().Select(page => page with { GuestPhysicalAddress = page.Page << GuestMemory.PageShift })]);
     }
 
     /// <inheritdoc/>
