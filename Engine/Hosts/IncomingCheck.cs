@@ -66,7 +66,7 @@ internal sealed class IncomingCheck(
     private void CheckPoison(IncomingRequest request, List<PreflightFinding> findings)
     {
         if (request.PoisonedPageCount == 0 || findings.Any(finding => finding.Check == "DestinationHypervisor")) return;
-        if (hypervisors.For(request.Specification).FindPoisonObstacle() is not { } obstacle) return;
+        if (hypervisors.For(request.Specification).FindPoisonObstacle(request.Specification) is not { } obstacle) return;
         findings.Add(Error("DestinationPoison",
             $"'{request.Specification.Name}' has poisoned pages ({request.PoisonedPageCount}), which would come back to life on host '{hostName}'"
             + $" as pages of zeros: {obstacle}",

@@ -15,8 +15,8 @@ public interface IHypervisor
     /// </summary>
     string? FindLargePageObstacle(VmSpecification specification) => null;
 
-    /// <summary>Why pages of a VM made here could not be made to fail, in a sentence; null where they can.</summary>
-    string? FindPoisonObstacle() => null;
+    /// <summary>Why single pages of a new VM could not be made to fail, in a sentence; null where they can. Makes nothing.</summary>
+    string? FindPoisonObstacle(VmSpecification specification) => null;
 
     /// <summary>Boots a VM; it runs when the task ends.</summary>
     Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken);

@@ -41,7 +41,8 @@ public sealed class QemuHypervisor : IHypervisor
     public string? FindLargePageObstacle(VmSpecification specification) => ramFileSystems.FindObstacle(specification);
 
     /// <inheritdoc/>
-    public string? FindPoisonObstacle() => features.Value.PoisonObstacle;
+    public string? FindPoisonObstacle(VmSpecification specification) => QemuPoison.FindObstacle(
+        FindLargePageObstacle(specification) is null ? specification.Backing : MemoryBacking.BasePages, features.Value);
 
     /// <inheritdoc/>
     /// <remarks>The specification of the VM names the machine's version and the accelerator that were taken.</remarks>

@@ -23,8 +23,7 @@ internal sealed class QemuPoison : IDisposable
         this.ram = ram;
         search = new(process.Handle.ProcessId, ram.Address, ram.Memory, features.PagemapScan);
         byMark = features.PoisonMarkObstacle is null;
-        Refused = ram.Obstacle ?? (ram.Backing == MemoryBacking.HugeTlb
-            ? "The guest's RAM is on a hugetlbfs, whose large pages cannot fail in parts." : features.PoisonObstacle);
+        Refused = ram.Obstacle ?? FindObstacle(ram.Backing, features);
         Fallback = Refused is null && !byMark ? $"all access to them is taken away (mprotect): {features.PoisonMarkObstacle}" : null;
         failures = process.Qmp.Subscribe("MEMORY_FAILURE");
     }
@@ -34,6 +33,10 @@ internal sealed class QemuPoison : IDisposable
 
     /// <summary>In what other way than by a mark a page is made to fail, and why; null where it is marked.</summary>
     public string? Fallback { get; }
+
+    /// <summary>Why no page of RAM on this backing can be made to fail; null where one can.</summary>
+    public static string? FindObstacle(MemoryBacking backing, KernelFeatures features) => backing == MemoryBacking.HugeTlb
+        ? "The guest's RAM is on a hugetlbfs, whose pages of 2 MiB cannot fail in parts." : features.PoisonObstacle;
 
     /// <summary>Looks for poisoned pages anew, and lists all that are known.</summary>
     public async Task<IReadOnlyList<PoisonedPage>> FindAsync(CancellationToken cancellationToken)

@@ -70,8 +70,11 @@ public sealed class PoisonMigrationTests
         }
     }
 
-    [Fact]
-    public async Task A_page_poisoned_in_the_middle_of_pre_copy_arrives_poisoned_and_without_its_contents()
+    [Theory]
+    [InlineData(GuestMemory.PageSizeBytes)]
+    [InlineData(2 << 20)]
+    [InlineData(WriteTrace.AutoGranularity)]
+    public async Task A_page_poisoned_in_the_middle_of_pre_copy_arrives_poisoned_and_without_its_contents(int granularityBytes)
     {
         await using var hosts = new PoisonHosts();
         LocalHost a = await hosts.OpenAsync("a", null, Cancel);
@@ -79,7 +82,10 @@ public sealed class PoisonMigrationTests
         VmDescription vm = await hosts.BootAsync(a, Cancel);
         Guid id = vm.Specification.Id;
         MigrationStatus started = await MigrationBroker.StartAsync(
-            a, id, b, verified with { MaxBytesPerSecond = 60_000_000, DowntimeLimit = TimeSpan.FromSeconds(2) }, Cancel);
+            a, id, b, verified with
+            {
+                MaxBytesPerSecond = 60_000_000, DowntimeLimit = TimeSpan.FromSeconds(2), WriteTraceGranularityBytes = granularityBytes,
+            }, Cancel);
         await foreach (MigrationStatus next in a.WatchMigrationAsync(started.Id, Cancel))
         {
             // Most of the first pass: the page is there already.
@@ -102,6 +108,27 @@ public sealed class PoisonMigrationTests
         byte[] content = new byte[Page];
         Assert.Equal(Page, memory.TryRead(page.Page * Page, content));
         Assert.False(content.AsSpan().ContainsAnyExcept((byte)0), "The destination's file holds what the page held.");
+    }
+
+    [Fact]
+    public async Task Poisoned_pages_arrive_poisoned_where_the_VM_resumes_before_its_memory_is_there()
+    {
+        await using var hosts = new PoisonHosts();
+        LocalHost a = await hosts.OpenAsync("a", null, Cancel);
+        LocalHost b = await hosts.OpenAsync("b", null, Cancel);
+        VmDescription vm = await hosts.BootAsync(a, Cancel);
+        Guid id = vm.Specification.Id;
+        await a.AddPoisonedPagesAsync(id, tenAddresses, Cancel);
+
+        MigrationStatus status = await PoisonHosts.MigrateAsync(
+            a, id, b, verified with { Postcopy = PostcopyPolicy.AfterFirstPass, MaxBytesPerSecond = 100_000_000 }, Cancel);
+
+        Assert.True(status.State == MigrationState.Completed, status.ErrorMessage);
+        Assert.True(status.Result!.MemoryVerified);
+        Assert.Equal(tenAddresses, status.Result.PoisonedPages.Select(page => page.GuestPhysicalAddress!.Value));
+        Assert.Equal(tenAddresses, (await b.ListPoisonedPagesAsync(id, Cancel)).Select(page => page.GuestPhysicalAddress!.Value));
+        Assert.Equal(10, PoisonHosts.Touch(await b.GetVmAsync(id, Cancel), PoisonHosts.ReservedAddress, PoisonHosts.ReservedBytes));
+        await QemuHostPair.AssertTicksAsync(b, id, Cancel);
     }
 
     [Fact]
