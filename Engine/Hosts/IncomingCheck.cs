@@ -26,8 +26,10 @@ internal sealed class IncomingCheck(
         CheckPlace(specification, findings);
         await CheckHypervisorAsync(specification, findings, cancellationToken).ConfigureAwait(false);
         CheckPoison(request, findings);
-        CheckMemory(specification, findings);
         bool onLargePages = CheckLargePages(request, findings);
+
+        // Reserved pages are not among the memory that is available; whether enough of them are free has been seen.
+        if (!onLargePages || specification.Backing != MemoryBacking.HugeTlb) CheckMemory(specification, findings);
         if (specification.Qemu is not null)
         {
             if (!onLargePages) CheckRamDirectory(specification, findings);

@@ -15,7 +15,7 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
     /// <summary>What stands in the first column of the table of mounts (<c>findmnt -S vmmigration</c>).</summary>
     public const string MountSource = "vmmigration";
 
-    // What the guests cannot have is left to the machine itself. The files take memory only as guests touch theirs.
+    // A limit, nothing is set aside: a file takes memory as its guest touches it. What is beyond stays with the machine itself.
     private const string HugeTmpfsOptions = "huge=always,mode=0700,size=90%";
     private const string HugeTlbOptions = "pagesize=2M,mode=0700";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;

@@ -54,11 +54,22 @@ public sealed class IncomingCheckTests : IDisposable
     public async Task Large_pages_need_no_room_in_the_directory_for_small_ones()
     {
         memory = new(1L << 60, 1L << 60);
-        VmSpecification large = SampleVms.Qemu(memoryBytes: 1L << 50) with { Backing = MemoryBacking.HugeTlb, Qemu = new QemuGuest() };
+        VmSpecification large = SampleVms.Qemu(memoryBytes: 1L << 50) with { Backing = MemoryBacking.TransparentHugePages, Qemu = new QemuGuest() };
 
         Assert.DoesNotContain(await CheckAsync(large), finding => finding.Check == "DestinationRamDirectory");
         Assert.Contains(
             await CheckAsync(large with { Backing = MemoryBacking.BasePages }), finding => finding.Check == "DestinationRamDirectory");
+    }
+
+    [Theory]
+    [InlineData(MemoryBacking.HugeTlb, false)]
+    [InlineData(MemoryBacking.TransparentHugePages, true)]
+    public async Task Reserved_pages_need_none_of_the_memory_that_is_available(MemoryBacking backing, bool isError)
+    {
+        memory = new(2L << 30, 100 << 20);
+        VmSpecification vm = SampleVms.Qemu(memoryBytes: 1 << 30) with { Backing = backing, Qemu = new QemuGuest() };
+
+        Assert.Equal(isError, (await CheckAsync(vm)).Any(finding => finding.Check == "DestinationMemory"));
     }
 
     [Theory]

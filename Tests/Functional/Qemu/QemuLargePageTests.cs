@@ -1,3 +1,4 @@
+using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Memory;
@@ -59,6 +60,36 @@ public sealed class QemuLargePageTests
         IReadOnlyList<string> removed = await again.RemoveLeftoversAsync([], Token);
         Assert.Contains(removed, path => path.EndsWith("ram-huge", StringComparison.Ordinal));
         Assert.Empty(MountsOf(host));
+    }
+
+    [Fact]
+    public async Task A_host_keeps_the_mount_for_its_vm_and_takes_it_away_when_the_vm_was_killed_meanwhile()
+    {
+        await using QemuTestHost machine = await QemuTestHost.CreateAsync();
+        var options = new LocalHostOptions { Name = "here", StateDirectory = machine.StateDirectory };
+        VmSpecification specification = Small("killed");
+        int processId;
+        await using (LocalHost first = await LocalHost.OpenAsync(options, Token))
+        {
+            await first.CreateVmAsync(specification, Token);
+            processId = (await first.StartVmAsync(specification.Id, Token)).Instance!.ProcessId!.Value;
+        }
+
+        Assert.Single(MountsOf(machine));
+        using (PidFd process = PidFd.Open(processId))
+        {
+            process.SendSignal(PidFd.SignalKill);
+            await process.Exited.WaitAsync(TimeSpan.FromSeconds(10), Token);
+        }
+
+        await using LocalHost second = await LocalHost.OpenAsync(options, Token);
+
+        Assert.Empty(MountsOf(machine));
+        VmDescription vm = await second.StartVmAsync(specification.Id, Token);
+        Assert.Null(vm.Capabilities!.LargePagesRefused);
+        Assert.Equal(1, (await second.ReadLargePagesAsync(specification.Id, Token))!.Share, 0.01);
+        await second.StopVmAsync(specification.Id, force: true, Token);
+        Assert.Empty(MountsOf(machine));
     }
 
     [Fact]
