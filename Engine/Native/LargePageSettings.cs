@@ -13,6 +13,16 @@ internal sealed class LargePageSettings(string root = "/sys/kernel/mm")
 
     private string Pool => Path.Join(root, "hugepages/hugepages-2048kB");
 
+    /// <summary>
+    /// Whether anonymous memory gets large pages for the asking. Without the file the kernel was built without them; the file lists all settings,
+    /// the present one in brackets.
+    /// </summary>
+    public bool HasAnonymousLargePages =>
+        File.Exists(AnonymousSetting) && !File.ReadAllText(AnonymousSetting).Contains("[never]", StringComparison.Ordinal);
+
+    /// <summary>The file that says so.</summary>
+    public string AnonymousSetting => Path.Join(root, "transparent_hugepage/enabled");
+
     /// <summary>Whether the kernel can put files of a tmpfs on large pages.</summary>
     public bool HasHugeTmpfs => File.Exists(SharedMemorySetting);
 

@@ -18,6 +18,7 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     private const int MapPrivate = 2;
     private const int MapAnonymous = 0x20;
     private const int AdviseHugePage = 14;
+    private const int AdviseNoHugePage = 15;
     private const nint MapFailed = -1;
 
     private readonly bool mapped;
@@ -47,15 +48,16 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     public unsafe byte* Pointer => (byte*)Address;
 
     /// <summary>
-    /// Allocates zeroed private memory, aligned to <see cref="AlignmentBytes"/>. On Linux it is mapped and large pages are asked for
-    /// (MADV_HUGEPAGE); elsewhere it comes from the C allocator.
+    /// Allocates zeroed private memory, aligned to <see cref="AlignmentBytes"/>. On Linux it is mapped and large pages are asked for or
+    /// declined (MADV_HUGEPAGE, MADV_NOHUGEPAGE of madvise(2)); elsewhere it comes from the C allocator.
     /// </summary>
     /// <param name="sizeBytes">Size in bytes, above 0.</param>
+    /// <param name="largePages">Whether large pages are wanted where the kernel has whole ones free.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.OutOfSpace"/> where the memory is not to be had.</exception>
-    public static MemoryMapping AllocateAnonymous(long sizeBytes)
+    public static MemoryMapping AllocateAnonymous(long sizeBytes, bool largePages = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(sizeBytes);
-        return OperatingSystem.IsLinux() ? MapAligned(sizeBytes) : AllocateAligned(sizeBytes);
+        return OperatingSystem.IsLinux() ? MapAligned(sizeBytes, largePages) : AllocateAligned(sizeBytes);
     }
 
     /// <summary>Maps a file shared and writable, from its start.</summary>
@@ -90,7 +92,7 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
         return true;
     }
 
-    private static MemoryMapping MapAligned(long sizeBytes)
+    private static MemoryMapping MapAligned(long sizeBytes, bool largePages)
     {
         // mmap aligns to 4K only: map more, then give back both ends.
         nuint reservedBytes = (nuint)sizeBytes + AlignmentBytes;
@@ -104,9 +106,11 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
 
         var mapping = new MemoryMapping(start, end - start, mapped: true);
         // EINVAL: a kernel built without transparent large pages; the memory serves as well in small ones.
-        if (Advise(start, (nuint)(end - start), AdviseHugePage) != 0 && Marshal.GetLastPInvokeError() != Errno.EINVAL)
+        int advice = largePages ? AdviseHugePage : AdviseNoHugePage;
+        if (Advise(start, (nuint)(end - start), advice) != 0 && Marshal.GetLastPInvokeError() != Errno.EINVAL)
         {
-            MigrationException failure = Errno.LastFailure("madvise", $"0x{start:x}, 0x{sizeBytes:x}, MADV_HUGEPAGE");
+            MigrationException failure = Errno.LastFailure(
+                "madvise", $"0x{start:x}, 0x{sizeBytes:x}, {(largePages ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE")}");
             mapping.Dispose();
             throw failure;
         }

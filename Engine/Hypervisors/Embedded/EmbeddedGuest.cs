@@ -1,5 +1,3 @@
-using VmMigration.Engine.Memory;
-
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
 /// <summary>What the vCPUs of an embedded VM do. Two VMs of equal guests that ran equally many steps hold equal memory.</summary>
@@ -24,11 +22,24 @@ public sealed record EmbeddedGuest
     /// </summary>
     public long HaltAfterSteps { get; init; }
 
-    /// <summary>Unit in which write traces report, in bytes: a power of two from 4096 to the size of the memory; 0 means 4096.</summary>
+    /// <summary>
+    /// Unit in which write traces report where a migration names none, in bytes: a power of two from 4096 to the size of the memory; 0 means
+    /// regions of 2 MiB, refined to pages where few of their pages are written.
+    /// </summary>
     public int WriteTraceGranularityBytes { get; init; }
 
-    /// <summary>Unit of write traces with the default filled in, in bytes.</summary>
-    internal int EffectiveGranularityBytes => WriteTraceGranularityBytes == 0 ? GuestMemory.PageSizeBytes : WriteTraceGranularityBytes;
+    /// <summary>
+    /// How many of the vCPUs arm write traces, each in its part of the memory, and stand meanwhile until the last of them is done, 0 to
+    /// <see cref="VmSpecification.VcpuCount"/>. 0 leaves it to a thread of the engine, and no vCPU stands; the number of vCPUs makes the whole
+    /// guest stand. For measuring what arming costs a guest; how a VM arms has no effect on what it computes.
+    /// </summary>
+    public int TraceArmingVcpus { get; init; }
+
+    /// <summary>
+    /// Time a first write to traced memory takes the guest at least, from 0 to 1 ms: a fault of a real guest takes some microseconds, one of this
+    /// hypervisor less than one.
+    /// </summary>
+    public TimeSpan TraceFaultTime { get; init; }
 
     /// <summary>The working set with the default filled in, in bytes.</summary>
     internal long WorkingSetIn(long memoryBytes) => WorkingSetBytes == 0 ? memoryBytes : WorkingSetBytes;

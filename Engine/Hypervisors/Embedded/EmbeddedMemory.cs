@@ -18,11 +18,12 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
     private volatile bool closed;
 
     /// <param name="sizeBytes">Size of the RAM block; a multiple of 2 MiB.</param>
-    public EmbeddedMemory(long sizeBytes)
+    /// <param name="backing">The pages it is to be on.</param>
+    public EmbeddedMemory(long sizeBytes, MemoryBacking backing = MemoryBacking.BasePages)
         : base(sizeBytes)
     {
         writtenChunks = new byte[checked((int)(((sizeBytes - 1) >> ChunkShift) + 1))];
-        block = MemoryMapping.AllocateAnonymous(sizeBytes);
+        block = MemoryMapping.AllocateAnonymous(sizeBytes, largePages: backing == MemoryBacking.TransparentHugePages);
         Start = block.Pointer;
         Guards = new PageGuards(PageCount);
     }
@@ -102,6 +103,22 @@ internal sealed unsafe class EmbeddedMemory : GuestMemory
 
     /// <summary>Declares that the vCPUs may from now on write the first bytes of RAM.</summary>
     internal void OpenToProgram(long lengthBytes) => Volatile.Write(ref programBytes, lengthBytes);
+
+    /// <summary>How much of it the page tables map, and by which pages; null where the kernel does not say.</summary>
+    internal LargePageCoverage? ReadLargePageCoverage()
+    {
+        if (!OperatingSystem.IsLinux()) return null;
+        bool held = Hold();
+        try
+        {
+            LargePageUse.Amount amount = LargePageUse.Read(Environment.ProcessId, (ulong)Start, (ulong)Start + (ulong)SizeBytes);
+            return new(amount.MappedBytes, amount.LargeBytes);
+        }
+        finally
+        {
+            if (held) block.DangerousRelease();
+        }
+    }
 
     /// <summary>Makes a touch of the page by the guest a memory error, and its contents unreadable.</summary>
     internal void Poison(PoisonedPage page)

@@ -12,6 +12,8 @@ internal static class EmbeddedSpecification
     /// <summary>Most vCPUs of a VM.</summary>
     public const int MaxVcpuCount = 64;
 
+    private static readonly TimeSpan maxTraceFaultTime = TimeSpan.FromMilliseconds(1);
+
     /// <summary>Checks every value against its limits.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/>, naming the value.</exception>
     public static EmbeddedGuest Check(VmSpecification specification)
@@ -50,13 +52,29 @@ internal static class EmbeddedSpecification
         if (guest.StepsPerSecond < 0) throw Refused($"'{name}' asks for {guest.StepsPerSecond} steps a second", "Give 0 or more");
         if (guest.HaltAfterSteps < 0) throw Refused($"'{name}' is to halt after {guest.HaltAfterSteps} steps", "Give 0 or more");
 
-        int granularity = guest.EffectiveGranularityBytes;
-        if (granularity < GuestMemory.PageSizeBytes || granularity > memory || !BitOperations.IsPow2(granularity))
+        CheckTraces(guest, name, memory, specification.VcpuCount);
+        return guest;
+    }
+
+    private static void CheckTraces(EmbeddedGuest guest, string name, long memory, int vcpuCount)
+    {
+        int granularity = guest.WriteTraceGranularityBytes;
+        if (granularity != 0 && (granularity < GuestMemory.PageSizeBytes || granularity > memory || !BitOperations.IsPow2(granularity)))
         {
-            throw Refused($"'{name}' asks for write traces of {granularity} bytes", $"Give a power of two from 4096 to {memory}");
+            throw Refused($"'{name}' asks for write traces of {granularity} bytes", $"Give 0, or a power of two from 4096 to {memory}");
         }
 
-        return guest;
+        if (guest.TraceArmingVcpus < 0 || guest.TraceArmingVcpus > vcpuCount)
+        {
+            throw Refused($"'{name}' asks for {guest.TraceArmingVcpus} vCPUs to arm write traces", $"Give 0 to {vcpuCount}");
+        }
+
+        if (guest.TraceFaultTime < TimeSpan.Zero || guest.TraceFaultTime > maxTraceFaultTime)
+        {
+            throw Refused(
+                $"'{name}' asks for write faults of {guest.TraceFaultTime.TotalMilliseconds} ms",
+                $"Give 0 to {maxTraceFaultTime.TotalMilliseconds} ms");
+        }
     }
 
     private static MigrationException Refused(string fault, string advice) =>

@@ -19,6 +19,7 @@ internal sealed class EmbeddedVcpu : IDisposable
     private readonly long stepsPerSecond;
     private readonly long haltAfterSteps;
     private readonly AutoResetEvent wake = new(false);
+    private readonly VcpuErrands errands;
     private readonly TaskCompletionSource halted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
     private volatile VcpuOrder order;
@@ -36,6 +37,7 @@ internal sealed class EmbeddedVcpu : IDisposable
     {
         this.number = number;
         this.watch = watch;
+        errands = new VcpuErrands(number, wake);
         var code = GuestProgram.Of(guest.Program);
         program = new VcpuProgram(code, share, watch.Guards);
         stepsPerSecond = guest.StepsPerSecond == 0 ? code.DefaultStepsPerSecond : guest.StepsPerSecond;
@@ -53,6 +55,9 @@ internal sealed class EmbeddedVcpu : IDisposable
 
     /// <summary>Whether the thread has not ended.</summary>
     public bool IsAlive => thread.IsAlive;
+
+    /// <summary>What it is asked to do between two batches.</summary>
+    public VcpuErrands Errands => errands;
 
     /// <summary>The registers; only while the vCPU stands still, or before it was started.</summary>
     public VcpuRegisters Registers
@@ -97,8 +102,10 @@ internal sealed class EmbeddedVcpu : IDisposable
                 obeyed = latest;
                 pace = new VcpuPace(stepsPerSecond, latest.Share, Now());
                 latest.Acknowledge();
-                if (latest.Mode == VcpuMode.End) return;
+                if (latest.Mode == VcpuMode.End) break;
             }
+
+            errands.RunPending();
 
             long left = haltAfterSteps - registers.Steps;
             if (left == 0) halted.TrySetResult();
@@ -121,6 +128,8 @@ internal sealed class EmbeddedVcpu : IDisposable
             pace.Ran(end.Steps, Now());
             if (end.IsRefused) Resolve(end, trace);
         }
+
+        errands.Close();
     }
 
     /// <summary>Does what has to happen before the refused step can be tried again.</summary>
@@ -156,11 +165,14 @@ internal sealed class EmbeddedVcpu : IDisposable
         TimeSpan held = TimeSpan.Zero;
         for (TimeSpan rest; !IsOrdered && (rest = trace.HoldLeft(started, ref held)) > TimeSpan.Zero;)
         {
+            errands.RunPending();
+
             // A wait is no finer than a timer; what is shorter is spun away, as the guest would have spent it.
             if (rest > oneTick) wake.WaitOne(1);
             else Thread.SpinWait(1);
         }
 
+        trace.Lift(offset);
         program.RunLifted(ref registers, trace);
         Volatile.Write(ref steps, registers.Steps);
         trace.CountFault(number, Stopwatch.GetTimestamp() - started, held);

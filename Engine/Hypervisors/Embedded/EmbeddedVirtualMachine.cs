@@ -1,4 +1,5 @@
 using VmMigration.Engine.Memory;
+using VmMigration.Engine.Native;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
@@ -26,7 +27,11 @@ public sealed partial class EmbeddedVirtualMachine : IVirtualMachine
         Specification = specification;
         guest = specification.Embedded!;
         this.state = state;
-        memory = new EmbeddedMemory(specification.MemoryBytes);
+        Capabilities = new(
+            EngineMigrationRefused: null,
+            PopulationRefused: "A VM in the engine's own process has no page tables of its own to populate.",
+            ThrottleRefused: null, LargePagesRefused: EmbeddedLargePages.FindObstacle(specification.Backing, new LargePageSettings()));
+        memory = new EmbeddedMemory(specification.MemoryBytes, specification.Backing);
         if (state == VmState.Running) OpenMemoryToProgram();
         watch = new VcpuWatch(memory.Guards);
         vcpus = new VcpuGroup(specification, memory, watch, Mode);
@@ -39,10 +44,7 @@ public sealed partial class EmbeddedVirtualMachine : IVirtualMachine
     public VmInstance Instance { get; } = new() { Accelerator = "embedded" };
 
     /// <inheritdoc/>
-    public VmCapabilities Capabilities { get; } = new(
-        EngineMigrationRefused: null,
-        PopulationRefused: "A VM in the engine's own process has no page tables of its own to populate.",
-        ThrottleRefused: null, LargePagesRefused: "not yet.");
+    public VmCapabilities Capabilities { get; }
 
     /// <inheritdoc/>
     public GuestMemory Memory => memory;

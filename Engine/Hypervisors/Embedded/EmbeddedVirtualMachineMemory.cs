@@ -17,8 +17,12 @@ public sealed partial class EmbeddedVirtualMachine
         RequireWhole("Writes of it cannot be traced before");
         long started = Stopwatch.GetTimestamp();
         var trace = new SoftwareWriteTrace(
-            memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.EffectiveGranularityBytes : granularityBytes, watch.Traces,
-            Specification.VcpuCount, TimeSpan.Zero);
+            memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.WriteTraceGranularityBytes : granularityBytes, watch.Traces,
+            Specification.VcpuCount)
+        {
+            FaultTime = guest.TraceFaultTime,
+            Armers = vcpus.Armers(guest.TraceArmingVcpus),
+        };
         if (!watch.Traces.TryArm(trace))
         {
             throw new MigrationException(
@@ -33,7 +37,7 @@ public sealed partial class EmbeddedVirtualMachine
     }
 
     /// <inheritdoc/>
-    public LargePageCoverage? ReadLargePageCoverage() => null;
+    public LargePageCoverage? ReadLargePageCoverage() => memory.ReadLargePageCoverage();
 
     /// <inheritdoc/>
     /// <remarks>Memory errors of the machine are the engine process's own: nothing is looked for.</remarks>

@@ -23,7 +23,7 @@ public static class ReplayOracle
     {
         EmbeddedSpecification.Check(
             new() { Name = "replay", MemoryBytes = memory.SizeBytes, VcpuCount = registers.Count, Embedded = guest });
-        using var replay = new EmbeddedMemory(memory.SizeBytes);
+        using var replay = new EmbeddedMemory(memory.SizeBytes, MemoryBacking.TransparentHugePages);
         for (int vcpu = 0; vcpu < registers.Count; vcpu++)
         {
             VcpuRegisters expected = Replay(guest, replay, vcpu, registers.Count, registers[vcpu].Steps, cancellationToken);

@@ -8,15 +8,24 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 
 /// <summary>
 /// The write trace of the embedded hypervisor: a table of one byte per granule that the vCPUs set after every store, see
-/// <see cref="TracedWrites"/>. A byte, not a bit: setting a bit would need a locked instruction per guest store.
+/// <see cref="TracedWrites"/>. A byte, not a bit: setting a bit would need a locked instruction per guest store. The first write to a granule
+/// that is not marked is a fault, as with a write protection.
 /// </summary>
+/// <remarks>
+/// With <see cref="WriteTrace.AutoGranularity"/> a granule is a page, and the fault handler marks all pages of a region that is lifted whole:
+/// what it marks beyond the page that was written is reported for nothing, and lost is no write either way.
+/// </remarks>
 internal sealed unsafe class SoftwareWriteTrace : WriteTrace
 {
     private const int MarksPerWord = sizeof(ulong);
 
+    // A region of pages, and never less than the 64 pages that one word of a page set holds.
+    private const int WordsPerUnit = TraceRegions.PagesPerRegion / MarksPerWord;
+
     private readonly TraceSlot slot;
     private readonly long pageCount;
-    private readonly TimeSpan faultCost;
+    private readonly int shift;
+    private readonly TraceRegions? regions;
     private readonly TraceFaults faults;
 
     // Pinned and garbage-collected, so that a vCPU in the midst of a batch can go on marking after disposal.
@@ -26,12 +35,17 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     private long delayTicks;
 
     /// <param name="memoryBytes">Size of RAM.</param>
-    /// <param name="granularityBytes">A power of two, at least one page.</param>
+    /// <param name="granularityBytes">A power of two, at least one page; <see cref="WriteTrace.AutoGranularity"/> refines by itself.</param>
     /// <param name="slot">Where the vCPUs find the trace; disposal takes it out there.</param>
     /// <param name="vcpuCount">Number of vCPUs.</param>
-    /// <param name="faultCost">What every fault costs the guest at least.</param>
-    public SoftwareWriteTrace(long memoryBytes, int granularityBytes, TraceSlot slot, int vcpuCount, TimeSpan faultCost)
+    public SoftwareWriteTrace(long memoryBytes, int granularityBytes, TraceSlot slot, int vcpuCount)
     {
+        if (granularityBytes == AutoGranularity)
+        {
+            regions = new TraceRegions(memoryBytes / TraceRegions.RegionBytes);
+            granularityBytes = GuestMemory.PageSizeBytes;
+        }
+
         if (granularityBytes < GuestMemory.PageSizeBytes || !BitOperations.IsPow2(granularityBytes))
         {
             throw new MigrationException(
@@ -40,12 +54,10 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         }
 
         this.slot = slot;
-        this.faultCost = faultCost;
         faults = new TraceFaults(vcpuCount);
-        GranularityBytes = granularityBytes;
-        GranularityShift = BitOperations.Log2((uint)granularityBytes);
+        shift = BitOperations.Log2((uint)granularityBytes);
         pageCount = memoryBytes >> GuestMemory.PageShift;
-        long granules = ((memoryBytes - 1) >> GranularityShift) + 1;
+        long granules = ((memoryBytes - 1) >> shift) + 1;
         marks = GC.AllocateArray<byte>(checked((int)((granules + MarksPerWord - 1) / MarksPerWord * MarksPerWord)), pinned: true);
     }
 
@@ -53,10 +65,16 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     public override WriteTraceMechanism Mechanism => WriteTraceMechanism.Software;
 
     /// <inheritdoc/>
-    public override int GranularityBytes { get; }
+    public override int GranularityBytes => regions is { FineCount: 0 } ? TraceRegions.RegionBytes : 1 << shift;
 
-    /// <summary>log2 of <see cref="GranularityBytes"/>.</summary>
-    public int GranularityShift { get; }
+    /// <inheritdoc/>
+    public override bool Overreports => regions is null ? base.Overreports : regions.WholeCount > 0;
+
+    /// <summary>What every fault costs the guest at least.</summary>
+    public TimeSpan FaultTime { get; init; }
+
+    /// <summary>The vCPUs that collect and arm; none leaves it to whoever calls.</summary>
+    public IReadOnlyList<VcpuErrands> Armers { get; init; } = [];
 
     /// <inheritdoc/>
     public override WriteTraceStatistics Statistics => new()
@@ -89,7 +107,7 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     }
 
     /// <summary>Where the vCPUs mark; valid while the caller holds a reference to the trace.</summary>
-    internal TracedWrites Writes => new((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(marks)), GranularityShift);
+    internal TracedWrites Writes => new((byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(marks)), shift);
 
     /// <inheritdoc/>
     /// <remarks>
@@ -105,19 +123,44 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         }
 
         long started = Stopwatch.GetTimestamp();
-        var run = new GranuleRun(written, GranularityShift - GuestMemory.PageShift);
+        if (slot.Armed == this && Armers.Count > 0) CollectByVcpus(written);
+        else CollectPart(0, 1, written);
+        Interlocked.Increment(ref installs);
+        ArmedSince(started);
+    }
+
+    /// <summary>Collects and arms a part of memory. Parts share no 64 pages, so that several threads may fill one set.</summary>
+    /// <param name="part">Number of the part, from 0.</param>
+    /// <param name="parts">How many there are.</param>
+    /// <param name="written">Gets the pages.</param>
+    internal void CollectPart(int part, int parts, PageSet written)
+    {
         Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(marks.AsSpan());
-        for (int i = 0; i < words.Length; i++)
+        long units = (words.Length + WordsPerUnit - 1) / WordsPerUnit;
+        int end = (int)Math.Min(words.Length, units * (part + 1) / parts * WordsPerUnit);
+        var run = new GranuleRun(written, shift - GuestMemory.PageShift);
+        int region = -1;
+        int regionPages = 0;
+        for (int i = (int)(units * part / parts * WordsPerUnit); i < end; i++)
         {
             // The search for the next word with a mark is vectorised; most of a large memory was not written since the last call.
-            int skip = words[i..].IndexOfAnyExcept(0UL);
+            int skip = words[i..end].IndexOfAnyExcept(0UL);
             if (skip < 0) break;
             i += skip;
-            run.Add((long)i * MarksPerWord, Interlocked.Exchange(ref words[i], 0));
+            if (i / WordsPerUnit != region)
+            {
+                if (region >= 0) regions?.Collected(region, regionPages);
+                region = i / WordsPerUnit;
+                regionPages = 0;
+            }
+
+            ulong taken = Interlocked.Exchange(ref words[i], 0);
+            regionPages += BitOperations.PopCount(taken);
+            run.Add((long)i * MarksPerWord, taken);
         }
 
+        if (region >= 0) regions?.Collected(region, regionPages);
         run.Flush();
-        AddInstall(started);
     }
 
     /// <summary>How long a fault is to be held back yet: nothing once the trace was lifted.</summary>
@@ -128,8 +171,19 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         if (slot.Armed != this) return TimeSpan.Zero;
         TimeSpan now = FaultDelay;
         if (now > delay) delay = now;
-        return faultCost + now - Stopwatch.GetElapsedTime(started);
+        return FaultTime + now - Stopwatch.GetElapsedTime(started);
     }
+
+    /// <summary>Lets the step that faulted go on, and what lies around it where its region is lifted whole.</summary>
+    public void Lift(long offset)
+    {
+        long region = offset / TraceRegions.RegionBytes;
+        if (regions is null || regions.IsFine(region)) return;
+        marks.AsSpan((int)(region * TraceRegions.PagesPerRegion), TraceRegions.PagesPerRegion).Fill(1);
+    }
+
+    /// <summary>Adds time that a vCPU stood in order to arm.</summary>
+    public void CountArming(int vcpu, long stallTicks) => faults.AddStall(vcpu, stallTicks);
 
     /// <summary>Counts a fault of a vCPU, see <see cref="TraceFaults.Add"/>.</summary>
     public void CountFault(int vcpu, long stallTicks, TimeSpan delay) => faults.Add(vcpu, stallTicks, delay);
@@ -140,44 +194,15 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     /// <inheritdoc/>
     protected override void Dispose(bool disposing) => slot.Lift(this);
 
-    private void AddInstall(long started)
+    private void CollectByVcpus(PageSet written)
     {
-        Interlocked.Increment(ref installs);
-        Interlocked.Add(ref installTicks, Stopwatch.GetTimestamp() - started);
-    }
-
-    /// <summary>Joins neighbouring granules to runs, so that the page set is filled by ranges.</summary>
-    private ref struct GranuleRun(PageSet written, int pagesPerGranuleShift)
-    {
-        private long start;
-        private long end;
-
-        /// <param name="granule">Number of the first of eight granules.</param>
-        /// <param name="word">Their marks, the first in the first byte in memory.</param>
-        public void Add(long granule, ulong word)
+        var errand = new ArmingErrand(this, written);
+        for (int part = 0; part < Armers.Count; part++)
         {
-            if (!BitConverter.IsLittleEndian) word = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(word);
-            while (word != 0)
-            {
-                int first = BitOperations.TrailingZeroCount(word) >> 3;
-                int count = BitOperations.TrailingZeroCount(~(word >> (first * 8)) & 0x0101010101010101) >> 3;
-                if (granule + first != end)
-                {
-                    Flush();
-                    start = granule + first;
-                }
-
-                end = granule + first + count;
-                word = first + count >= MarksPerWord ? 0 : word >> ((first + count) * 8) << ((first + count) * 8);
-            }
+            // Whoever cannot do its part, since its VM is about to end, has it done for it.
+            if (!Armers[part].TryAsk(errand)) errand.Run(part);
         }
 
-        public readonly void Flush()
-        {
-            if (start == end) return;
-            long firstPage = start << pagesPerGranuleShift;
-            long lastPage = Math.Min(end << pagesPerGranuleShift, written.PageCount);
-            written.AddRange(firstPage, lastPage - firstPage);
-        }
+        errand.Wait();
     }
 }

@@ -28,6 +28,9 @@ internal sealed class VcpuGroup
     /// <summary>Whether any thread has not ended.</summary>
     public bool IsAlive => vcpus.Any(vcpu => vcpu.IsAlive);
 
+    /// <summary>Where the first so many vCPUs are asked to arm write traces.</summary>
+    public VcpuErrands[] Armers(int count) => [.. vcpus.Take(count).Select(vcpu => vcpu.Errands)];
+
     /// <summary>Steps each vCPU has run so far; while it runs, up to a batch behind.</summary>
     public long[] ReadSteps() => [.. vcpus.Select(vcpu => vcpu.Steps)];
 

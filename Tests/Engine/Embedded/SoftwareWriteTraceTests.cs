@@ -10,8 +10,8 @@ namespace VmMigration.Engine.Tests.Embedded;
 public sealed class SoftwareWriteTraceTests
 {
     private static readonly Gen<VmSpecification> AnyWriter = Gen.Select(
-        Gen.OneOf(Programs), Gen.Long[1, 12], Gen.Int[1, 5], Gen.ULong, Gen.Int[12, 21], Gen.Long[5, 3072],
-        (program, units, vcpus, seed, shift, pages) => new VmSpecification
+        Gen.OneOf(Programs), Gen.Long[1, 12], Gen.Int[1, 5], Gen.ULong, Gen.Int[12, 21], Gen.Long[5, 3072], Gen.Double[0, 1],
+        (program, units, vcpus, seed, shift, pages, arming) => new VmSpecification
         {
             Name = "vm",
             MemoryBytes = units * 2 * MiB,
@@ -22,17 +22,23 @@ public sealed class SoftwareWriteTraceTests
                 Seed = seed,
                 WorkingSetBytes = Math.Min(pages * 4096, units * 2 * MiB),
                 WriteTraceGranularityBytes = 1 << shift,
+                TraceArmingVcpus = (int)Math.Round(arming * vcpus),
             },
         });
 
     [Fact]
     public async Task Copying_what_the_trace_reports_until_the_vm_pauses_loses_no_write() =>
-        await Gen.Select(AnyWriter, Gen.Int[0, 12]).SampleAsync(
-            async (specification, rounds) =>
+        await Gen.Select(AnyWriter, Gen.Int[0, 12], Gen.Bool, Gen.Int[0, 50]).SampleAsync(
+            async (writer, rounds, refines, faultMicroseconds) =>
             {
+                VmSpecification specification = writer.With(guest => guest with
+                {
+                    WriteTraceGranularityBytes = refines ? 0 : guest.WriteTraceGranularityBytes,
+                    TraceFaultTime = TimeSpan.FromMicroseconds(faultMicroseconds),
+                });
                 await using EmbeddedVirtualMachine vm = await StartAsync(specification);
                 using WriteTrace trace = await vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Cancelled);
-                Assert.Equal(specification.Embedded!.WriteTraceGranularityBytes, trace.GranularityBytes);
+                Assert.Equal(refines ? 2 << 20 : specification.Embedded!.WriteTraceGranularityBytes, trace.GranularityBytes);
                 byte[] shadow = vm.Memory.ReadAll();
                 for (int i = 0; i < rounds; i++) CopyWritten(vm, trace, shadow);
                 await vm.PauseAsync(Cancelled);
@@ -130,12 +136,12 @@ public sealed class SoftwareWriteTraceTests
     }
 
     [Theory]
-    [InlineData(0)]
+    [InlineData(-4096)]
     [InlineData(2048)]
     [InlineData(12288)]
     public void Granularities_that_are_no_power_of_two_or_below_a_page_are_refused(int granularityBytes)
     {
-        var refused = Assert.Throws<MigrationException>(() => new SoftwareWriteTrace(2 * MiB, granularityBytes, new TraceSlot(), 1, TimeSpan.Zero));
+        var refused = Assert.Throws<MigrationException>(() => new SoftwareWriteTrace(2 * MiB, granularityBytes, new TraceSlot(), 1));
         Assert.Equal(MigrationErrorReason.InvalidArgument, refused.Reason);
     }
 

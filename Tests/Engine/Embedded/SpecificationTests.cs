@@ -31,6 +31,10 @@ public sealed class SpecificationTests
         { "granularity no power of two", good.With(guest => guest with { WriteTraceGranularityBytes = 3 * 4096 }) },
         { "granularity beyond memory", good.With(guest => guest with { WriteTraceGranularityBytes = 8 << 20 }) },
         { "negative granularity", good.With(guest => guest with { WriteTraceGranularityBytes = int.MinValue }) },
+        { "negative arming vCPUs", good.With(guest => guest with { TraceArmingVcpus = -1 }) },
+        { "more arming vCPUs than there are", good.With(guest => guest with { TraceArmingVcpus = 3 }) },
+        { "negative fault time", good.With(guest => guest with { TraceFaultTime = TimeSpan.FromTicks(-1) }) },
+        { "fault time above a millisecond", good.With(guest => guest with { TraceFaultTime = TimeSpan.FromMilliseconds(1.1) }) },
     };
 
     [Theory]
@@ -53,6 +57,7 @@ public sealed class SpecificationTests
         [
             (good with { MemoryBytes = 2 * MiB, VcpuCount = 64 }).HaltingAfter(10_000),
             good.With(guest => guest with { WorkingSetBytes = 2 * 4096 }),
+            good.With(guest => guest with { TraceArmingVcpus = 2, TraceFaultTime = TimeSpan.FromMilliseconds(1) }),
             good.With(guest => guest with { WorkingSetBytes = 4 * MiB, WriteTraceGranularityBytes = 4 << 20 }),
         ];
         foreach (VmSpecification specification in limits)

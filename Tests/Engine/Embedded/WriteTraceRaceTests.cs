@@ -22,7 +22,7 @@ public sealed class WriteTraceRaceTests
     public async Task A_page_that_is_written_once_is_never_lost_to_a_collector_that_never_rests(int granularityBytes, int rounds)
     {
         using var memory = new EmbeddedMemory(4 * MiB);
-        using var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes, new TraceSlot(), 1, TimeSpan.Zero);
+        using var trace = new SoftwareWriteTrace(memory.SizeBytes, granularityBytes, new TraceSlot(), 1);
         byte[] shadow = new byte[memory.SizeBytes];
         int granted = 0;
         int done = 0;
