@@ -20,4 +20,18 @@ var largePages = new Command("large-pages", "The same Linux guest on pages of 2 
 largePages.SetAction((parse, cancellationToken) => new LargePageComparison(
     parse.GetValue(memory), parse.GetValue(fill), parse.GetValue(rewrite)).RunAsync(parse.GetValue(rounds), cancellationToken));
 
-return await new RootCommand("Performance measurements of VmMigration") { qemu, largePages }.Parse(args).InvokeAsync();
+var vcpus = new Option<int>("--vcpus") { Description = "vCPUs of the guest.", DefaultValueFactory = _ => 3 };
+var seconds = new Option<double>("--seconds") { Description = "How long a trace stays armed.", DefaultValueFactory = _ => 2 };
+var interval = new Option<double>("--interval") { Description = "Milliseconds between two collections.", DefaultValueFactory = _ => 50 };
+var fault = new Option<double>("--fault") { Description = "Microseconds a write fault takes at least.", DefaultValueFactory = _ => 2 };
+var embeddedTraces = new Command(
+    "embedded-traces", "Throughput of embedded guests while their writes are traced by 4K, 2M and Auto, armed by all, one or none of the vCPUs.")
+{
+    rounds, memory, vcpus, seconds, interval, fault,
+};
+embeddedTraces.SetAction((parse, cancellationToken) => new EmbeddedTraces(
+    parse.GetValue(memory), parse.GetValue(vcpus), TimeSpan.FromSeconds(parse.GetValue(seconds)),
+    TimeSpan.FromMilliseconds(parse.GetValue(interval)), TimeSpan.FromMicroseconds(parse.GetValue(fault)))
+    .RunAsync(parse.GetValue(rounds), cancellationToken));
+
+return await new RootCommand("Performance measurements of VmMigration") { qemu, largePages, embeddedTraces }.Parse(args).InvokeAsync();

@@ -98,7 +98,10 @@ internal sealed class EmbeddedMissingPages : MissingPages
     {
         CheckPages(page, 1, whole: true);
         if (!guards.TryClaim(page)) return;
-        memory.Poison(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
+
+        // One that was announced before says more than this host can know.
+        PoisonedPage? announced = memory.Poisoned.ToList().FirstOrDefault(known => known.Page == page);
+        memory.Poison(announced ?? new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
         Publish(page);
     }
 
