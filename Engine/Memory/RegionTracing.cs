@@ -7,7 +7,7 @@ namespace VmMigration.Engine.Memory;
 internal static class RegionTracing
 {
     /// <summary>How many written passes a region that was found dense is taken for dense at first; doubles each time it proves right.</summary>
-    public const byte FirstTrust = 4;
+    public const byte FirstTrust = 8;
 
     /// <summary>The longest that is believed without looking again.</summary>
     public const byte MaxTrust = 64;

@@ -201,6 +201,7 @@ internal sealed class SourceMigration
             Channels = link.Data.Count,
             Fallbacks =
             [
+                .. trace.Fallback is { } traceFallback ? [traceFallback] : (string[])[],
                 .. Named("The guest could not have been slowed down", vm.Capabilities.ThrottleRefused),
                 .. Named("The source had no large pages", vm.Capabilities.LargePagesRefused),
                 .. Named("Post-copy could not have been used", link.PostcopyRefused),

@@ -34,4 +34,14 @@ embeddedTraces.SetAction((parse, cancellationToken) => new EmbeddedTraces(
     TimeSpan.FromMilliseconds(parse.GetValue(interval)), TimeSpan.FromMicroseconds(parse.GetValue(fault)))
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
-return await new RootCommand("Performance measurements of VmMigration") { qemu, largePages, embeddedTraces }.Parse(args).InvokeAsync();
+var armed = new Option<int>("--seconds") { Description = "Seconds the trace stays armed per measurement.", DefaultValueFactory = _ => 6 };
+var pass = new Option<int>("--pass") { Description = "Milliseconds between two collections.", DefaultValueFactory = _ => 250 };
+var traces = new Command("traces", "A guest that rewrites memory in a loop, while its writes are traced in 4 KiB, 2 MiB, and as the engine chooses.")
+{
+    rounds, memory, armed, pass,
+};
+traces.SetAction((parse, cancellationToken) => new TraceComparison(
+    parse.GetValue(memory), TimeSpan.FromSeconds(parse.GetValue(armed)), TimeSpan.FromMilliseconds(parse.GetValue(pass)))
+    .RunAsync(parse.GetValue(rounds), cancellationToken));
+
+return await new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages }.Parse(args).InvokeAsync();

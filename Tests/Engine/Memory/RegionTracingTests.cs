@@ -44,14 +44,14 @@ public class RegionTracingTests
             gaps.Add(passes - 1);
         }
 
-        Assert.Equal([4, 8, 16, 32, 64, 64], gaps);
+        Assert.Equal([8, 16, 32, 64, 64, 64], gaps);
     }
 
     [Fact]
     public void Dense_region_that_was_found_sparse_starts_to_be_trusted_anew()
     {
         RegionState state = RegionTracing.AfterFinePass(new(Fine: true, Trust: 64, TrustLeft: 0), 1, Pages, costs);
-        Assert.Equal(4, RegionTracing.AfterFinePass(state, Pages, Pages, costs).TrustLeft);
+        Assert.Equal(RegionTracing.FirstTrust, RegionTracing.AfterFinePass(state, Pages, Pages, costs).TrustLeft);
     }
 
     [Fact]

@@ -30,7 +30,10 @@ public class QemuMigrationTests
         foreach (MigrationResult result in new[] { there.Result!, back.Result! })
         {
             Assert.True(result.MemoryVerified);
-            Assert.Equal(WriteTraceMechanism.AsyncWriteProtect, result.WriteTraceMechanism);
+            Assert.Equal(WriteTraceMechanism.AdaptiveWriteProtect, result.WriteTraceMechanism);
+            Assert.InRange(result.TraceFaults, 1, long.MaxValue);
+            Assert.InRange(result.TraceStallTime, TimeSpan.FromTicks(1), result.TotalTime);
+            Assert.Contains(result.PassDetails, pass => pass.DirtyBytes > 0);
             Assert.True(result.PagesPopulated > 96 * 256, $"{result.PagesPopulated} pages populated");
             Assert.True(result.PagesZero > 0 && result.PagesData >= 96 * 256);
             Assert.NotNull(result.FaultsAfterResume);
@@ -38,6 +41,28 @@ public class QemuMigrationTests
         }
 
         await hosts.AssertDestinationIsCleanAsync(Cancellation);
+    }
+
+    [Theory]
+    [InlineData(4 << 10, WriteTraceMechanism.AsyncWriteProtect)]
+    [InlineData(64 << 10, WriteTraceMechanism.SyncWriteProtect)]
+    [InlineData(2 << 20, WriteTraceMechanism.SyncWriteProtect)]
+    [InlineData(1 << 30, WriteTraceMechanism.SyncWriteProtect)]
+    public async Task In_whatever_unit_writes_are_traced_the_memory_arrives_whole(int granularityBytes, WriteTraceMechanism mechanism)
+    {
+        await using QemuHostPair hosts = await QemuHostPair.OpenAsync(Cancellation);
+        VmDescription vm = await hosts.BootAsync(Cancellation);
+
+        // Sent again whole, 256 MiB do not fit into any short downtime.
+        MigrationResult result = (await MigrateAsync(hosts.Source, hosts.Destination, vm.Specification.Id, verified with
+        {
+            WriteTraceGranularityBytes = granularityBytes, DowntimeLimit = TimeSpan.FromSeconds(granularityBytes == 1 << 30 ? 5 : 0.3),
+        })).Result!;
+
+        Assert.True(result.MemoryVerified);
+        Assert.Equal((mechanism, granularityBytes), (result.WriteTraceMechanism, result.WriteTraceGranularityBytes));
+        Assert.Empty(result.Fallbacks);
+        await QemuHostPair.AssertTicksAsync(hosts.Destination, vm.Specification.Id, Cancellation);
     }
 
     [Fact]

@@ -112,7 +112,7 @@ public sealed class QemuHypervisorTests
     [Fact]
     public async Task Features_forced_off_turn_the_mechanisms_off_and_say_why()
     {
-        KernelFeatures features = KernelFeatures.Probe() with { PagemapScan = false, MinorShmem = false };
+        KernelFeatures features = KernelFeatures.Probe() with { PagemapScan = false, KernelModeFaults = false, MinorShmem = false };
         await using QemuTestHost host = await QemuTestHost.CreateAsync(features);
 
         IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.PrepareIncomingAsync(Small("poor"), StateContents.Devices, Token));
@@ -122,6 +122,39 @@ public sealed class QemuHypervisorTests
         var refused = await Assert.ThrowsAsync<MigrationException>(() => vm.StartWriteTraceAsync(WriteTrace.AutoGranularity, Token));
         Assert.Contains("PAGEMAP_SCAN", refused.Message, StringComparison.Ordinal);
         Assert.Null(await vm.StartPopulationAsync(Token));
+    }
+
+    public static TheoryData<string, int, WriteTraceMechanism, int, string?> TracesWithout => new()
+    {
+        { "", WriteTrace.AutoGranularity, WriteTraceMechanism.AdaptiveWriteProtect, 4 << 10, null },
+        { "KernelModeFaults", WriteTrace.AutoGranularity, WriteTraceMechanism.AsyncWriteProtect, 4 << 10, "root" },
+        { "KernelModeFaults", 2 << 20, WriteTraceMechanism.AsyncWriteProtect, 4 << 10, "root" },
+        { "PagemapScan", WriteTrace.AutoGranularity, WriteTraceMechanism.SyncWriteProtect, 2 << 20, "PAGEMAP_SCAN" },
+        { "WriteProtectAsync", 4 << 10, WriteTraceMechanism.SyncWriteProtect, 4 << 10, "asynchronous" },
+    };
+
+    [Theory]
+    [MemberData(nameof(TracesWithout))]
+    public async Task A_feature_forced_off_leaves_the_other_way_to_trace_and_the_trace_says_why(
+        string missing, int wanted, WriteTraceMechanism mechanism, int granularityBytes, string? why)
+    {
+        KernelFeatures all = KernelFeatures.Probe();
+        KernelFeatures features = missing switch
+        {
+            "KernelModeFaults" => all with { KernelModeFaults = false },
+            "PagemapScan" => all with { PagemapScan = false },
+            "WriteProtectAsync" => all with { WriteProtectAsync = false },
+            _ => all,
+        };
+        await using QemuTestHost host = await QemuTestHost.CreateAsync(features);
+        IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.StartAsync(Small("traced"), Token));
+
+        Assert.Null(vm.Capabilities.EngineMigrationRefused);
+        Assert.Equal(missing == "KernelModeFaults", vm.Capabilities.CoarseTraceRefused is not null);
+        using WriteTrace trace = await vm.StartWriteTraceAsync(wanted, Token);
+        Assert.Equal((mechanism, granularityBytes), (trace.Mechanism, trace.GranularityBytes));
+        if (why is null) Assert.Null(trace.Fallback);
+        else Assert.Contains(why, trace.Fallback, StringComparison.Ordinal);
     }
 
     [Fact]

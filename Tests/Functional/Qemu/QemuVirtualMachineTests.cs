@@ -65,7 +65,7 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
         Assert.DoesNotContain(changed, page => !written.Contains(page));
         Assert.InRange(changed.Length, DemoGuestFixture.RewriteBytes / GuestMemory.PageSizeBytes / 2, long.MaxValue);
         Assert.InRange(written.Count, changed.Length, vm.Memory.PageCount / 2);
-        Assert.Equal(WriteTraceMechanism.AsyncWriteProtect, trace.Mechanism);
+        Assert.Equal(WriteTraceMechanism.AdaptiveWriteProtect, trace.Mechanism);
     }
 
     [Fact]

@@ -1,0 +1,54 @@
+using System.Globalization;
+using VmMigration.Engine.Memory;
+
+namespace VmMigration.Performance;
+
+/// <summary>
+/// Measures how fast a guest's loop rewrites memory while writes are traced in units of 4 KiB, 2 MiB and as the engine chooses, and untraced,
+/// in turning order on one guest per workload.
+/// </summary>
+internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpan passTime)
+{
+    private const string Untraced = "untraced";
+    private const string Auto = "auto";
+
+    private static readonly (string Name, int? GranularityBytes)[] ways =
+    [
+        (Untraced, null), ("4K", 4 << 10), ("2M", 2 << 20), (Auto, WriteTrace.AutoGranularity),
+    ];
+
+    public async Task<int> RunAsync(int rounds, CancellationToken cancellationToken)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{memoryMiB} MiB guest under TCG, armed for {armedTime.TotalSeconds} s, collected every {passTime.TotalMilliseconds} ms, {rounds} rounds"));
+        foreach (RewriteWorkload workload in RewriteWorkload.All)
+        {
+            var results = ways.ToDictionary(way => way.Name, _ => new List<TraceMeasurement>());
+            await using var guest = await TracedGuest.BootAsync(memoryMiB, workload, cancellationToken);
+            for (int round = 0; round < rounds; round++)
+            {
+                for (int turn = 0; turn < ways.Length; turn++)
+                {
+                    (string name, int? granularityBytes) = ways[(round + turn) % ways.Length];
+                    TraceMeasurement measured = await guest.MeasureAsync(granularityBytes, armedTime, passTime, cancellationToken);
+                    results[name].Add(measured);
+                    Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                        $"{workload.Name,-9} round {round + 1} {name,-8} {measured.StoresPerSecond / 1e6,8:F2} M stores/s"
+                        + $"  faults a pass {measured.FaultsPerPass,8:F0}  dirty a pass {measured.DirtyBytesPerPass / 1048576.0,7:F1} MiB"
+                        + $"  stalled {measured.StallShare,6:P2}  {measured.Mechanism}"));
+                }
+            }
+
+            foreach ((string name, _) in ways.Where(way => way.Name != Auto)) PrintRatio(workload.Name, name, results[Auto], results[name]);
+        }
+
+        return 0;
+    }
+
+    private static void PrintRatio(string workload, string peer, List<TraceMeasurement> own, List<TraceMeasurement> other)
+    {
+        double[] ratios = [.. own.Zip(other).Select(pair => pair.First.StoresPerSecond / pair.Second.StoresPerSecond).Order()];
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{workload,-9} throughput auto/{peer,-8} median {ratios[ratios.Length / 2]:F3}  (from {ratios[0]:F3} to {ratios[^1]:F3}, {ratios.Length} rounds)"));
+    }
+}
