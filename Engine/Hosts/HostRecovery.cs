@@ -12,6 +12,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
 {
     private readonly HashSet<Guid> interrupted = [];
     private readonly Dictionary<Guid, string> undecided = [];
+    private readonly Dictionary<Guid, string> unfinished = [];
 
     /// <summary>Runs the recovery; afterwards the registry holds the VMs of the journal.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -60,6 +61,13 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
                 entry.MigrationId, entry.Role, entry.State, state);
         }
 
+        if (state == MigrationJournalState.Receiving)
+        {
+            unfinished[entry.VmId] = $"The engine ended while pages of its memory were still at host '{entry.PeerHostName}'"
+                + $" (migration {entry.MigrationId}): what touches one of them waits for ever, and the VM cannot go on. End its process and"
+                + " start it anew; the copy at the source is older than its disks.";
+        }
+
         if (state == MigrationJournalState.Undecided)
         {
             undecided[entry.VmId] = $"migration {entry.MigrationId} was cut short while it was handed over between this host and"
@@ -77,7 +85,10 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             State = MigrationState.Undecided,
             EndedAt = clock.GetUtcNow(),
             ErrorReason = MigrationErrorReason.Undecided,
-            ErrorMessage = $"The engine of host '{status.SourceHostName}' ended after it had given the VM away and before it heard that it runs.",
+            ErrorMessage = status.State is MigrationState.Postcopy or MigrationState.PostcopyPaused
+                ? $"The engine of host '{status.SourceHostName}' ended in the post-copy: pages that host '{status.DestinationHostName}' misses are"
+                    + " only in the copy it keeps, paused, and can be sent no more."
+                : $"The engine of host '{status.SourceHostName}' ended after it had given the VM away and before it heard that it runs.",
             RecommendedAction = $"See whether host '{status.DestinationHostName}' runs the VM; if so, stop and remove the copy at the source.",
         },
         _ => status with
@@ -122,6 +133,14 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     private async Task AdoptAsync(VmSlot slot, UnreachedVm process, CancellationToken cancellationToken)
     {
         int? processId = process.Instance.ProcessId;
+        if (unfinished.TryGetValue(slot.Specification.Id, out string? lost))
+        {
+            // It may answer nothing any more, for want of a page: it is left alone.
+            slot.Present = slot.Present with { Unreached = process, Failure = lost };
+            log.Error("VM {Vm} in process {ProcessId} misses pages: {Message}", slot.Name, processId, lost);
+            return;
+        }
+
         try
         {
             IVirtualMachine machine = await hypervisors.For(process.Specification)

@@ -26,6 +26,7 @@ internal sealed class IncomingCheck(
         CheckPlace(specification, findings);
         await CheckHypervisorAsync(specification, findings, cancellationToken).ConfigureAwait(false);
         CheckPoison(request, findings);
+        CheckPostcopy(request, findings);
         bool onLargePages = CheckLargePages(request, findings);
 
         // Reserved pages are not among the memory that is available; whether enough of them are free has been seen.
@@ -73,6 +74,28 @@ internal sealed class IncomingCheck(
             $"'{request.Specification.Name}' has poisoned pages ({request.PoisonedPageCount}), which would come back to life on host '{hostName}'"
             + $" as pages of zeros: {obstacle}",
             "Mend that, use another host, or restart the VM: its memory is new then."));
+    }
+
+    /// <summary>Post-copy that was demanded must be possible; where it is only the way out, the way out is missing.</summary>
+    private void CheckPostcopy(IncomingRequest request, List<PreflightFinding> findings)
+    {
+        PostcopyPolicy policy = request.Options.Postcopy;
+        if (policy == PostcopyPolicy.Never || findings.Any(finding => finding.Check == "DestinationHypervisor")) return;
+        string? obstacle = request.Contents == StateContents.DevicesAndMemory
+            ? "The hypervisor's own migration carries the memory."
+            : hypervisors.For(request.Specification).FindPostcopyObstacle(request.Specification);
+        if (obstacle is null) return;
+        if (policy == PostcopyPolicy.AfterFirstPass)
+        {
+            findings.Add(Error("DestinationPostcopy",
+                $"'{request.Specification.Name}' cannot resume on host '{hostName}' before all of its memory is there: {obstacle}",
+                "Mend that on the destination host, or migrate without post-copy."));
+            return;
+        }
+
+        findings.Add(new(PreflightSeverity.Warning, "DestinationPostcopy",
+            $"Where memory does not converge the migration will give up, without post-copy: {obstacle}",
+            "Mend that on the destination host to have post-copy as the way out."));
     }
 
     private void CheckMemory(VmSpecification specification, List<PreflightFinding> findings)

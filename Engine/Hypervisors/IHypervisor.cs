@@ -18,6 +18,9 @@ public interface IHypervisor
     /// <summary>Why single pages of a new VM could not be made to fail, in a sentence; null where they can. Makes nothing.</summary>
     string? FindPoisonObstacle(VmSpecification specification) => null;
 
+    /// <summary>Reports why a VM cannot run here before all of its memory is there, in a sentence; null where it can.</summary>
+    string? FindPostcopyObstacle(VmSpecification specification) => null;
+
     /// <summary>Boots a VM; it runs when the task ends.</summary>
     Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken);
 

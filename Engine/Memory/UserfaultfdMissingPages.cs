@@ -21,7 +21,8 @@ public sealed class UserfaultfdMissingPages : MissingPages
     private readonly Userfaultfd userfaultfd;
     private readonly PidFd target;
     private readonly ulong address;
-    private readonly long sizeBytes;
+    private readonly GuestMemory memory;
+    private readonly SemaphoreSlim waiting = new(1, 1);
     private readonly MissingPageLedger ledger;
     private readonly PageFaultReader reader;
     private readonly Queue<long> touched = new();
@@ -31,17 +32,17 @@ public sealed class UserfaultfdMissingPages : MissingPages
     /// <param name="userfaultfd">Made inside the VM's process with <see cref="RequiredFeatures"/>; taken over once constructed.</param>
     /// <param name="target">The VM's process; it stays the caller's.</param>
     /// <param name="address">Address of the RAM block in that process, which starts with the file.</param>
-    /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
+    /// <param name="memory">The RAM block; it stays the caller's.</param>
     /// <param name="ramFile">The RAM file on a tmpfs, open for writing; it stays the caller's.</param>
     /// <param name="missing">The pages; copied.</param>
     /// <exception cref="MigrationException">Where a system call fails, or the kernel does not let go of a page.</exception>
     public UserfaultfdMissingPages(
-        Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, SafeFileHandle ramFile, PageSet missing)
+        Userfaultfd userfaultfd, PidFd target, ulong address, GuestMemory memory, SafeFileHandle ramFile, PageSet missing)
     {
         this.userfaultfd = userfaultfd;
         this.target = target;
         this.address = address;
-        this.sizeBytes = sizeBytes;
+        this.memory = memory;
         ledger = new(missing);
 
         // Registered first: from the moment a hole is there its touch must wait.
@@ -57,7 +58,7 @@ public sealed class UserfaultfdMissingPages : MissingPages
         }
         catch
         {
-            userfaultfd.Unregister(address, (ulong)sizeBytes);
+            userfaultfd.Unregister(address, (ulong)memory.SizeBytes);
             userfaultfd.CloseInside(target);
             throw;
         }
@@ -73,45 +74,62 @@ public sealed class UserfaultfdMissingPages : MissingPages
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.VmExited"/> where the process has ended.</exception>
     public override long WaitForTouch(CancellationToken cancellationToken)
     {
-        using CancellationTokenRegistration interruption = cancellationToken.Register(reader.Interrupt);
-        while (true)
+        waiting.Wait(cancellationToken);
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (touched.TryDequeue(out long page)) return page;
-            if (ledger.Remaining == 0) return -1;
-            if (!reader.Wait(Timeout.InfiniteTimeSpan, out ReadOnlySpan<PageFault> faults))
+            using CancellationTokenRegistration interruption = cancellationToken.Register(reader.Interrupt);
+            while (true)
             {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (touched.TryDequeue(out long page)) return page;
+                if (ledger.Remaining == 0) return -1;
+                bool alive = reader.Wait(Timeout.InfiniteTimeSpan, out ReadOnlySpan<PageFault> faults);
+                foreach (ref readonly PageFault fault in faults) Note((long)(fault.Address - address) >> GuestMemory.PageShift);
+                if (alive || ledger.Remaining == 0) continue;
                 throw new MigrationException(MigrationErrorReason.VmExited, $"Process {target.ProcessId} ended.");
             }
-
-            foreach (ref readonly PageFault fault in faults) Note((long)(fault.Address - address) >> GuestMemory.PageShift);
+        }
+        finally
+        {
+            waiting.Release();
         }
     }
 
     /// <inheritdoc/>
+    /// <remarks>What was placed is left alone without asking the kernel; a page that two threads place at once, by the kernel's EEXIST.</remarks>
     public override void Place(long firstPage, ReadOnlySpan<byte> contents)
     {
-        var spin = new SpinWait();
-        for (int done = 0; done < contents.Length;)
+        long end = firstPage + (contents.Length >> GuestMemory.PageShift);
+        for (long next = firstPage; ledger.TryFindRun(next, end, out long first, out long count); next = first + count)
         {
-            ulong position = AddressOf(firstPage) + (ulong)done;
-            UserfaultfdOutcome outcome = userfaultfd.Copy(position, contents[done..], out long copied);
-            done += (int)(copied + Step(outcome, position + (ulong)copied, copied, ref spin));
-        }
+            ReadOnlySpan<byte> run = contents.Slice((int)(first - firstPage) << GuestMemory.PageShift, (int)count << GuestMemory.PageShift);
+            var spin = new SpinWait();
+            for (int done = 0; done < run.Length;)
+            {
+                ulong position = AddressOf(first) + (ulong)done;
+                UserfaultfdOutcome outcome = userfaultfd.Copy(position, run[done..], out long copied);
+                done += (int)(copied + Step(outcome, position + (ulong)copied, copied, ref spin));
+            }
 
-        NotePlaced(firstPage, contents.Length >> GuestMemory.PageShift);
+            NotePlaced(first, count);
+        }
     }
 
     /// <inheritdoc/>
     public override void PlaceZeros(long firstPage, long count)
     {
-        FillWithZeros(firstPage, count);
-        NotePlaced(firstPage, count);
+        for (long next = firstPage; ledger.TryFindRun(next, firstPage + count, out long first, out long run); next = first + run)
+        {
+            FillWithZeros(first, run);
+            NotePlaced(first, run);
+        }
     }
 
     /// <inheritdoc/>
     public override void PlacePoisoned(long page)
     {
+        if (!ledger.TryFindRun(page, page + 1, out _, out _)) return;
+        memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
         var spin = new SpinWait();
         for (long done = 0; done < GuestMemory.PageSizeBytes;)
         {
@@ -139,6 +157,7 @@ public sealed class UserfaultfdMissingPages : MissingPages
         {
             reader.Dispose();
             userfaultfd.Dispose();
+            waiting.Dispose();
         }
     }
 
@@ -146,7 +165,7 @@ public sealed class UserfaultfdMissingPages : MissingPages
     {
         try
         {
-            userfaultfd.Unregister(address, (ulong)sizeBytes);
+            userfaultfd.Unregister(address, (ulong)memory.SizeBytes);
             userfaultfd.CloseInside(target);
         }
         catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)
@@ -166,7 +185,7 @@ public sealed class UserfaultfdMissingPages : MissingPages
 
     private void NotePlaced(long first, long count)
     {
-        if (ledger.Place(first, count)) reader.Interrupt();
+        if (ledger.Place(first, count)) reader.Stop();
     }
 
     private void FillWithZeros(long firstPage, long count)

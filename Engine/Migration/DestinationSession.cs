@@ -82,9 +82,7 @@ internal sealed class DestinationSession(
     {
         if (vm.Exited.IsCompleted) return new(DestinationSessionEndKind.VmEnded);
         if (reading.IsCompleted) return await reading.ConfigureAwait(false);
-        MigrationException error = pages.Failure.IsCompleted
-            ? await pages.Failure.ConfigureAwait(false)
-            : new(MigrationErrorReason.DestinationFailed, "Touched pages are not noticed any more.", null, await requests.Failure.ConfigureAwait(false));
+        MigrationException error = await (pages.Failure.IsCompleted ? pages.Failure : requests.Failure).ConfigureAwait(false);
         if (error.Reason != MigrationErrorReason.VmExited) return new(DestinationSessionEndKind.Broken, error);
 
         // The process went away under the page; its end is noticed in a moment.

@@ -15,7 +15,7 @@ internal sealed class PageRequests : IDisposable
     private readonly PageSet touched;
     private readonly Lock gate = new();
     private readonly CancellationTokenSource stop = new();
-    private readonly TaskCompletionSource<Exception> failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<MigrationException> failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
     private ControlConnection? control;
 
@@ -31,7 +31,7 @@ internal sealed class PageRequests : IDisposable
     }
 
     /// <summary>Completes where touches cannot be noticed any more, which leaves whoever touches a page waiting for the push.</summary>
-    public Task<Exception> Failure => failure.Task;
+    public Task<MigrationException> Failure => failure.Task;
 
     /// <summary>Asks nobody from now on.</summary>
     public void Disconnect()
@@ -85,9 +85,14 @@ internal sealed class PageRequests : IDisposable
         {
             // Asked to end.
         }
-        catch (Exception error)
+        catch (MigrationException error)
         {
             failure.TrySetResult(error);
+        }
+        catch (Exception error)
+        {
+            failure.TrySetResult(new(
+                MigrationErrorReason.DestinationFailed, $"Touched pages are not noticed any more: {error.Message}", null, error));
         }
     }
 

@@ -45,6 +45,10 @@ public sealed class QemuHypervisor : IHypervisor
         FindLargePageObstacle(specification) is null ? specification.Backing : MemoryBacking.BasePages, features.Value);
 
     /// <inheritdoc/>
+    public string? FindPostcopyObstacle(VmSpecification specification) => features.Value.PostcopyObstacle
+        ?? (specification.Backing == MemoryBacking.HugeTlb ? QemuMissingPages.HugetlbfsObstacle : null);
+
+    /// <inheritdoc/>
     /// <remarks>The specification of the VM names the machine's version and the accelerator that were taken.</remarks>
     public Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken) =>
         LaunchAsync(specification, incoming: null, cancellationToken);

@@ -7,6 +7,9 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// <summary>What it takes for a QEMU to run before all of its memory is there.</summary>
 internal static class QemuMissingPages
 {
+    /// <summary>Why RAM on a hugetlbfs cannot have missing pages.</summary>
+    public const string HugetlbfsObstacle = "The guest's RAM is on a hugetlbfs, whose large pages cannot arrive in parts.";
+
     // Longer than a QEMU that can answer needs to.
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(1);
 
@@ -16,7 +19,7 @@ internal static class QemuMissingPages
         if (ram.FilePath is not { } path) return "The guest's RAM has no file that could be opened: its pages cannot be taken away.";
         using SafeFileHandle file = OpenFile.ForReading(path);
         return FileSystemType.Read(file) == FileSystemType.Hugetlbfs
-            ? "The guest's RAM is on a hugetlbfs, whose large pages cannot arrive in parts." : null;
+            ? HugetlbfsObstacle : null;
     }
 
     /// <summary>Takes the pages away.</summary>
@@ -28,7 +31,7 @@ internal static class QemuMissingPages
         try
         {
             using SafeFileHandle file = OpenFile.ForReadingAndWriting(ram.FilePath!);
-            return new(userfaultfd, process.Handle, ram.Address, ram.Memory.SizeBytes, file, missing);
+            return new(userfaultfd, process.Handle, ram.Address, ram.Memory, file, missing);
         }
         catch
         {
