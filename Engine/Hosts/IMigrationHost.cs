@@ -47,8 +47,14 @@ public interface IMigrationHost : IAsyncDisposable
     Task<IReadOnlyList<PoisonedPage>> ListPoisonedPagesAsync(Guid vmId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Poisons pages of a VM that has memory, to try what happens; a running VM is paused for it. Lists the pages that are new.
+    /// Poisons pages of a VM that has memory, to try what happens; a running VM is paused for it and runs on. Lists the pages that are new. A VM
+    /// that is being migrated is no exception while its memory is copied; during its switchover the call waits some seconds for the end of that.
     /// </summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> for an address without RAM, and no page is poisoned then;
+    /// <see cref="MigrationErrorReason.PrerequisiteMissing"/> where <see cref="Hypervisors.VmCapabilities.PoisonRefused"/> names a reason;
+    /// <see cref="MigrationErrorReason.InvalidState"/> where it has no memory, is arriving, or does not get through its switchover.
+    /// </exception>
     /// <param name="vmId">The VM.</param>
     /// <param name="guestPhysicalAddresses">Addresses in RAM as the guest sees them; each means the page of 4096 bytes it lies in.</param>
     /// <param name="cancellationToken">Cancels the call.</param>

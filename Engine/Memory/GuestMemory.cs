@@ -37,7 +37,8 @@ public abstract class GuestMemory : IDisposable
 
     /// <summary>
     /// Reads from <paramref name="offset"/> and never faults. A count shorter than the destination means that the page holding
-    /// <c>offset + count</c> cannot be read (an uncorrectable memory error or a poison marker); the caller skips that page and goes on.
+    /// <c>offset + count</c> cannot be read (an uncorrectable memory error or a poison marker); the caller skips that page and goes on. It is in
+    /// <see cref="Poisoned"/> then, also where this read was the first to fail.
     /// </summary>
     /// <returns>Bytes read, from 0 to the destination's length.</returns>
     public abstract int TryRead(long offset, Span<byte> destination);
