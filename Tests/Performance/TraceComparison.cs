@@ -33,22 +33,27 @@ internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpa
                     TraceMeasurement measured = await guest.MeasureAsync(granularityBytes, armedTime, passTime, cancellationToken);
                     results[name].Add(measured);
                     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                        $"{workload.Name,-9} round {round + 1} {name,-8} {measured.StoresPerSecond / 1e6,8:F2} M stores/s"
+                        $"{workload.Name,-9} round {round + 1} {name,-8} {measured.StoresPerSecond / 1e6,8:F2} M stores/s {measured.StoresPerBusySecond / 1e6,7:F2} a busy second"
                         + $"  faults a pass {measured.FaultsPerPass,8:F0}  dirty a pass {measured.DirtyBytesPerPass / 1048576.0,7:F1} MiB"
                         + $"  stalled {measured.StallShare,6:P2}  {measured.Mechanism}"));
                 }
             }
 
-            foreach ((string name, _) in ways.Where(way => way.Name != Auto)) PrintRatio(workload.Name, name, results[Auto], results[name]);
+            foreach ((string name, _) in ways.Where(way => way.Name != Auto))
+            {
+                PrintRatio($"{workload.Name,-9} throughput", name, results[Auto], results[name], measured => measured.StoresPerSecond);
+                PrintRatio($"{workload.Name,-9} a busy second", name, results[Auto], results[name], measured => measured.StoresPerBusySecond);
+            }
         }
 
         return 0;
     }
 
-    private static void PrintRatio(string workload, string peer, List<TraceMeasurement> own, List<TraceMeasurement> other)
+    private static void PrintRatio(
+        string what, string peer, List<TraceMeasurement> own, List<TraceMeasurement> other, Func<TraceMeasurement, double> figure)
     {
-        double[] ratios = [.. own.Zip(other).Select(pair => pair.First.StoresPerSecond / pair.Second.StoresPerSecond).Order()];
+        double[] ratios = [.. own.Zip(other).Select(pair => figure(pair.First) / figure(pair.Second)).Order()];
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{workload,-9} throughput auto/{peer,-8} median {ratios[ratios.Length / 2]:F3}  (from {ratios[0]:F3} to {ratios[^1]:F3}, {ratios.Length} rounds)"));
+            $"{what,-23} auto/{peer,-8} median {ratios[ratios.Length / 2]:F3}  (from {ratios[0]:F3} to {ratios[^1]:F3}, {ratios.Length} rounds)"));
     }
 }
