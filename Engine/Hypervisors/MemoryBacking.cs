@@ -10,8 +10,8 @@ public enum MemoryBacking
     BasePages = 1,
 
     /// <summary>
-    /// Pages of 2 MiB where the kernel has whole ones free, of 4 KiB elsewhere: for QEMU a tmpfs mounted <c>huge=always</c>, for the embedded
-    /// hypervisor anonymous memory with <c>MADV_HUGEPAGE</c> (Documentation/admin-guide/mm/transhuge.rst).
+    /// Pages of 2 MiB where the kernel has whole ones free, of 4 KiB elsewhere: for QEMU a tmpfs mounted <c>huge=always</c>, for the
+    /// embedded hypervisor anonymous memory with <c>MADV_HUGEPAGE</c> (Documentation/admin-guide/mm/transhuge.rst).
     /// </summary>
     TransparentHugePages = 2,
 

@@ -5,8 +5,8 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// Maps each region of 2 MiB of a RAM file that is on large pages by one entry of the VM's page tables, as soon as the first of its data is in
-/// place (process_madvise(2), MADV_COLLAPSE). What arrives later is in the same large page, zeros included.
+/// Maps each region of 2 MiB of a RAM file that is on large pages by one entry of the VM's page tables, as soon as the first of its data is
+/// in place (process_madvise(2), MADV_COLLAPSE). What arrives later is in the same large page, zeros included.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -15,8 +15,8 @@ namespace VmMigration.Engine.Memory;
 /// </para>
 /// <para>
 /// Each call first has all processors give up the pages they have set aside (lru_add_drain_all), which takes from microseconds to
-/// milliseconds whatever the size of the range. So a thread of its own makes the calls, each for all neighbours that came meanwhile, and the
-/// connections do not wait for it.
+/// milliseconds whatever the size of the range. So a thread of its own makes the calls, each for all neighbours that came meanwhile, and
+/// the connections do not wait for it.
 /// </para>
 /// </remarks>
 public sealed class LargePagePopulator : PageTablePopulator
@@ -97,12 +97,14 @@ public sealed class LargePagePopulator : PageTablePopulator
         if (offset < 0 || lengthBytes < 0 || offset > sizeBytes - lengthBytes)
         {
             throw new MigrationException(
-                MigrationErrorReason.InvalidArgument, $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
+                MigrationErrorReason.InvalidArgument,
+                $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
         }
 
         Volatile.Read(ref failure)?.Throw();
         bool added = false;
-        for (long region = offset / LargePageSettings.PageSizeBytes; region * LargePageSettings.PageSizeBytes < offset + lengthBytes; region++)
+        long end = (offset + lengthBytes + LargePageSettings.PageSizeBytes - 1) / LargePageSettings.PageSizeBytes;
+        for (long region = offset / LargePageSettings.PageSizeBytes; region < end; region++)
         {
             if (Volatile.Read(ref regions[region]) is not (NotYet or Singly)) continue;
             Volatile.Write(ref regions[region], Pending);
@@ -176,7 +178,8 @@ public sealed class LargePagePopulator : PageTablePopulator
         for (int attempt = 0; attempt < MaxAttempts && outcome == CollapseOutcome.Again; attempt++)
         {
             outcome = ProcessMadvise.Collapse(
-                target, address + (ulong)(first * LargePageSettings.PageSizeBytes), (ulong)((end - first) * LargePageSettings.PageSizeBytes));
+                target, address + (ulong)(first * LargePageSettings.PageSizeBytes),
+                (ulong)((end - first) * LargePageSettings.PageSizeBytes));
         }
 
         Interlocked.Add(ref elapsedTicks, Stopwatch.GetTimestamp() - start);

@@ -25,7 +25,8 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     private const int EntriesPerRead = 512;
     private const int EntryBytes = 8;
 
-    // Bit 63: present. Bit 62: a swap entry, or a marker, which UFFDIO_CONTINUE replaces: pages are marked as poisoned after population only.
+    // Bit 63: present. Bit 62: a swap entry, or a marker, which UFFDIO_CONTINUE replaces: pages are marked as poisoned after population
+    // only.
     private const ulong OccupiedBits = 3UL << 62;
 
     private readonly Userfaultfd userfaultfd;

@@ -58,7 +58,9 @@ internal sealed class PageSender(
         }
     }
 
-    /// <summary>Sends the pages of the set among the <see cref="PageFrame.MaxPages"/> from the base on, of which there is one at least.</summary>
+    /// <summary>
+    /// Sends the pages of the set among the <see cref="PageFrame.MaxPages"/> from the base on, of which there is one at least.
+    /// </summary>
     public void SendChunk(PageSet pages, long basePage, CancellationToken cancellationToken)
     {
         Span<byte> data = buffer.AsSpan(PageFrame.MaxHeadBytes);
@@ -114,7 +116,9 @@ internal sealed class PageSender(
         if (sent is not null) KeepHashes(sent, basePage, runs.AsSpan(0, runCount));
     }
 
-    /// <summary>Only once the connection has taken a frame is what it holds known as sent; what came without contents counts as never sent.</summary>
+    /// <summary>
+    /// Only once the connection has taken a frame is what it holds known as sent; what came without contents counts as never sent.
+    /// </summary>
     private void KeepHashes(SentPages sent, long basePage, ReadOnlySpan<PageRun> frame)
     {
         foreach (PageRun run in frame)

@@ -8,7 +8,8 @@ namespace VmMigration.Engine.Migration;
 /// <param name="limit">Holds all connections together to the bandwidth limit.</param>
 /// <param name="counters">Counts pages and bytes.</param>
 /// <param name="overreports">
-/// Whether the sets hold pages that were not written (<see cref="WriteTrace.Overreports"/>): a page that has not changed is then not sent again.
+/// Whether the sets hold pages that were not written (<see cref="WriteTrace.Overreports"/>): a page that has not changed is then not sent
+/// again.
 /// </param>
 internal sealed class PageTransfer(SourceLink link, GuestMemory memory, BandwidthLimit limit, TransferCounters counters, bool overreports)
 {

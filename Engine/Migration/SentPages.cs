@@ -8,8 +8,8 @@ namespace VmMigration.Engine.Migration;
 /// page, then costs reading and hashing, and not the link. Used by several connections at once, each for pages of its own.
 /// </summary>
 /// <remarks>
-/// XXH128 with a seed of its own for every migration: as fast over 4 KiB as the variant of 64 bits (0.2 µs), and two contents that are taken
-/// for one another cannot be prepared beforehand. A page that was never sent equals nothing.
+/// XXH128 with a seed of its own for every migration: as fast over 4 KiB as the variant of 64 bits (0.2 µs), and two contents that are
+/// taken for one another cannot be prepared beforehand. A page that was never sent equals nothing.
 /// </remarks>
 /// <param name="pageCount">Pages of the guest's memory; they take 4 MiB of hashes a GiB.</param>
 internal sealed class SentPages(long pageCount)

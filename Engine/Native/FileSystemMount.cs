@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>Mounts and unmounts file systems (mount(2), umount2(2)). Needs CAP_SYS_ADMIN in the user namespace that owns the mounts.</summary>
+/// <summary>
+/// Mounts and unmounts file systems (mount(2), umount2(2)). Needs CAP_SYS_ADMIN in the user namespace that owns the mounts.
+/// </summary>
 public static partial class FileSystemMount
 {
     private const nuint NoSetUserId = 2;

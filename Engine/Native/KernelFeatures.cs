@@ -15,8 +15,8 @@ public sealed record KernelFeatures
     public bool Userfaultfd { get; init; }
 
     /// <summary>
-    /// userfaultfd(2) may handle faults of system calls too (CAP_SYS_PTRACE, or vm.unprivileged_userfaultfd=1): without that no thread can be
-    /// made to wait in a fault for the engine, because QEMU reads disks into guest memory by system calls.
+    /// userfaultfd(2) may handle faults of system calls too (CAP_SYS_PTRACE, or vm.unprivileged_userfaultfd=1): without that no thread can
+    /// be made to wait in a fault for the engine, because QEMU reads disks into guest memory by system calls.
     /// </summary>
     public bool KernelModeFaults { get; init; }
 
@@ -50,7 +50,9 @@ public sealed record KernelFeatures
     /// <summary>File systems can be mounted: CAP_SYS_ADMIN.</summary>
     public bool Mount { get; init; }
 
-    /// <summary>Memory of other processes can be mapped by large pages: process_madvise(2) with MADV_COLLAPSE, Linux 6.1, and CAP_SYS_NICE.</summary>
+    /// <summary>
+    /// Memory of other processes can be mapped by large pages: process_madvise(2) with MADV_COLLAPSE, Linux 6.1, and CAP_SYS_NICE.
+    /// </summary>
     public bool ProcessMadvise { get; init; }
 
     /// <summary>System calls can be injected: x86-64, and the right to trace processes of other parents.</summary>

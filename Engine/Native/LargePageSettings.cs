@@ -2,11 +2,15 @@ using System.Globalization;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>What the kernel says of large pages under /sys/kernel/mm (transhuge.rst and hugetlbpage.rst of Documentation/admin-guide/mm).</summary>
+/// <summary>
+/// What the kernel says of large pages under /sys/kernel/mm (transhuge.rst and hugetlbpage.rst of Documentation/admin-guide/mm).
+/// </summary>
 /// <param name="root">Directory to read; tests name another one.</param>
 internal sealed class LargePageSettings(string root = "/sys/kernel/mm")
 {
-    /// <summary>Size in bytes of the large pages that guest memory is put on: what x86-64, and arm64 with 4K pages, map by one entry.</summary>
+    /// <summary>
+    /// Size in bytes of the large pages that guest memory is put on: what x86-64, and arm64 with 4K pages, map by one entry.
+    /// </summary>
     public const long PageSizeBytes = 2 << 20;
 
     private string SharedMemorySetting => Path.Join(root, "transparent_hugepage/shmem_enabled");
@@ -14,8 +18,8 @@ internal sealed class LargePageSettings(string root = "/sys/kernel/mm")
     private string Pool => Path.Join(root, "hugepages/hugepages-2048kB");
 
     /// <summary>
-    /// Whether anonymous memory gets large pages for the asking. Without the file the kernel was built without them; the file lists all settings,
-    /// the present one in brackets.
+    /// Whether anonymous memory gets large pages for the asking. Without the file the kernel was built without them; the file lists all
+    /// settings, the present one in brackets.
     /// </summary>
     public bool HasAnonymousLargePages =>
         File.Exists(AnonymousSetting) && !File.ReadAllText(AnonymousSetting).Contains("[never]", StringComparison.Ordinal);
@@ -30,7 +34,8 @@ internal sealed class LargePageSettings(string root = "/sys/kernel/mm")
     public bool HasPool => Directory.Exists(Pool);
 
     /// <summary>
-    /// Whether large pages of shared memory are switched off, whatever a mount asks for. The file lists all settings, the present one in brackets.
+    /// Whether large pages of shared memory are switched off, whatever a mount asks for. The file lists all settings, the present one in
+    /// brackets.
     /// </summary>
     public bool IsHugeTmpfsDenied =>
         HasHugeTmpfs && File.ReadAllText(SharedMemorySetting).Contains("[deny]", StringComparison.Ordinal);
@@ -38,6 +43,6 @@ internal sealed class LargePageSettings(string root = "/sys/kernel/mm")
     /// <summary>Pages of the pool that are neither in use nor promised to somebody; 0 without a pool.</summary>
     public long FreePoolPages => HasPool ? Math.Max(0, ReadPool("free_hugepages") - ReadPool("resv_hugepages")) : 0;
 
-    private long ReadPool(string name) => long.Parse(File.ReadAllText(Path.Join(Pool, name)), NumberStyles.None | NumberStyles.AllowTrailingWhite,
-        CultureInfo.InvariantCulture);
+    private long ReadPool(string name) => long.Parse(
+        File.ReadAllText(Path.Join(Pool, name)), NumberStyles.None | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
 }

@@ -15,8 +15,8 @@ internal static class LargePageUse
     /// <param name="start">First address.</param>
     /// <param name="end">Address after the last.</param>
     /// <exception cref="MigrationException">
-    /// <see cref="MigrationErrorReason.VmExited"/> where the process is gone, <see cref="MigrationErrorReason.AccessDenied"/> without the right to
-    /// look at it.
+    /// <see cref="MigrationErrorReason.VmExited"/> where the process is gone, <see cref="MigrationErrorReason.AccessDenied"/> without the
+    /// right to look at it.
     /// </exception>
     public static Amount Read(int processId, ulong start, ulong end)
     {
@@ -28,11 +28,13 @@ internal static class LargePageUse
         catch (UnauthorizedAccessException exception)
         {
             throw new MigrationException(
-                MigrationErrorReason.AccessDenied, $"{path} cannot be read.", "Run as root or as the account the process runs under.", exception);
+                MigrationErrorReason.AccessDenied, $"{path} cannot be read.", "Run as root or as the account the process runs under.",
+                exception);
         }
         catch (IOException exception)
         {
-            throw new MigrationException(MigrationErrorReason.VmExited, $"Process {processId} is gone: {path} cannot be read.", null, exception);
+            throw new MigrationException(
+                MigrationErrorReason.VmExited, $"Process {processId} is gone: {path} cannot be read.", null, exception);
         }
     }
 

@@ -8,5 +8,6 @@ namespace VmMigration.Engine.Native;
 internal sealed record MountEntry(string MountPoint, string FileSystemType, string Source, string Options)
 {
     /// <summary>Whether a tmpfs gives its files large pages without being asked file by file.</summary>
-    public bool GivesHugePages => FileSystemType == "tmpfs" && Options.Split(',').Any(option => option is "huge=always" or "huge=within_size");
+    public bool GivesHugePages =>
+        FileSystemType == "tmpfs" && Options.Split(',').Any(option => option is "huge=always" or "huge=within_size");
 }

@@ -3,7 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>Writes to memory of this process by process_vm_writev(2): what cannot be written shows as EFAULT, where a store ends the process with SIGBUS.</summary>
+/// <summary>
+/// Writes to memory of this process by process_vm_writev(2): what cannot be written shows as EFAULT, where a store ends the process with
+/// SIGBUS.
+/// </summary>
 internal static partial class ProcessMemory
 {
     /// <summary>Copies bytes to an address of this process.</summary>
@@ -32,7 +35,8 @@ internal static partial class ProcessMemory
                 string where = string.Create(CultureInfo.InvariantCulture, $"0x{address + done:x}+0x{source.Length - done:x}");
                 throw errno == Errno.EFAULT || count == 0
                     ? new SystemCallException(
-                        Errno.EFAULT, MigrationErrorReason.OutOfSpace, $"process_vm_writev({where}) failed with EFAULT: the file has no page there.",
+                        Errno.EFAULT, MigrationErrorReason.OutOfSpace,
+                        $"process_vm_writev({where}) failed with EFAULT: the file has no page there.",
                         "Free memory or space on the file system that holds guest RAM, then retry.")
                     : Errno.Failure(errno, "process_vm_writev", where);
             }
@@ -40,7 +44,8 @@ internal static partial class ProcessMemory
     }
 
     [LibraryImport("libc", EntryPoint = "process_vm_writev", SetLastError = true)]
-    private static unsafe partial nint WriteVector(int processId, Range* local, nuint localCount, Range* remote, nuint remoteCount, nuint flags);
+    private static unsafe partial nint WriteVector(
+        int processId, Range* local, nuint localCount, Range* remote, nuint remoteCount, nuint flags);
 
     /// <summary><c>struct iovec</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -9,7 +9,8 @@ using VmMigration.Engine.Migration;
 namespace VmMigration.Performance;
 
 /// <summary>
-/// Moves the same Linux guest on pages of 2 MiB, on pages of 4 KiB, and on pages of 2 MiB that are not kept, in turning order, a fresh guest each.
+/// Moves the same Linux guest on pages of 2 MiB, on pages of 4 KiB, and on pages of 2 MiB that are not kept, in turning order, a fresh
+/// guest each.
 /// </summary>
 internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewriteMiB)
 {

@@ -76,7 +76,8 @@ public sealed class QemuHypervisor : IHypervisor
             else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
             CpuControlGroup.LiftLeftover(processId);
             return await attachment.CompleteAsync(
-                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken).ConfigureAwait(false);
+                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -106,13 +107,15 @@ public sealed class QemuHypervisor : IHypervisor
                 Accelerator = QemuCommandLine.AcceleratorName(specification.Qemu!.Accelerator),
             };
             return await attachment.CompleteAsync(
-                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken).ConfigureAwait(false);
+                specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
     /// <summary>
     /// Removes what an engine that was killed left in the state directory: processes, RAM files and directories of VMs that are not
-    /// among the known ones, and file systems of large pages that no VM is on. Call it before the first VM is made, and with every VM that is still to be adopted.
+    /// among the known ones, and file systems of large pages that no VM is on. Call it before the first VM is made, and with every VM that
+    /// is still to be adopted.
     /// </summary>
     /// <returns>The directories that were removed.</returns>
     public async Task<IReadOnlyList<string>> RemoveLeftoversAsync(IEnumerable<VmInstance> known, CancellationToken cancellationToken)

@@ -11,8 +11,8 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFeatures features)
 {
     /// <summary>
-    /// Why nothing can be mapped before the guest touches it; null where it can. Mapping the parts of a large page one by one would cost the guest
-    /// the large page, so that leaving it to the guest's faults, one for 2 MiB, is the better of the two.
+    /// Why nothing can be mapped before the guest touches it; null where it can. Mapping the parts of a large page one by one would cost
+    /// the guest the large page, so that leaving it to the guest's faults, one for 2 MiB, is the better of the two.
     /// </summary>
     public string? PopulationObstacle =>
         features.PopulationObstacle ?? (ram.Backing == MemoryBacking.TransparentHugePages ? features.LargePopulationObstacle : null);
@@ -37,7 +37,8 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
         if (ram.Address == 0) return null;
         try
         {
-            LargePageUse.Amount use = LargePageUse.Read(process.Handle.ProcessId, ram.Address, ram.Address + (ulong)ram.Memory.SizeBytes);
+            LargePageUse.Amount use = LargePageUse.Read(
+                process.Handle.ProcessId, ram.Address, ram.Address + (ulong)ram.Memory.SizeBytes);
             return process.Handle.HasExited ? null : new(use.MappedBytes, use.LargeBytes);
         }
         catch (MigrationException exception) when (exception.Reason is MigrationErrorReason.VmExited or MigrationErrorReason.AccessDenied)
@@ -47,7 +48,9 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
     }
 
     /// <summary>Makes what maps the RAM of an incoming VM.</summary>
-    /// <param name="userfaultfd">Made inside the process with <see cref="PopulatorFeatures"/>; taken over where no exception is thrown.</param>
+    /// <param name="userfaultfd">
+    /// Made inside the process with <see cref="PopulatorFeatures"/>; taken over where no exception is thrown.
+    /// </param>
     /// <param name="ramFile">Path of the RAM file.</param>
     public PageTablePopulator MakePopulator(Userfaultfd userfaultfd, string ramFile)
     {
@@ -61,8 +64,8 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
     }
 
     /// <summary>
-    /// Maps by large pages again what a write trace has taken apart: protecting single pages of a large one makes the kernel forget its one entry,
-    /// and it makes no new one by itself. The guest may run.
+    /// Maps by large pages again what a write trace has taken apart: protecting single pages of a large one makes the kernel forget its one
+    /// entry, and it makes no new one by itself. The guest may run.
     /// </summary>
     public void Restore(CancellationToken cancellationToken)
     {
@@ -74,7 +77,8 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
             long first = start / step * step;
             end = (end + step - 1) / step * step;
 
-            // A region that cannot be mapped by one entry, because a page of it is poisoned for one, stays as it is, and the kernel goes on.
+            // A region that cannot be mapped by one entry, because a page of it is poisoned for one, stays as it is, and the kernel goes
+            // on.
             ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)first, (ulong)(end - first));
             if (end >= ram.Memory.SizeBytes) return;
         }

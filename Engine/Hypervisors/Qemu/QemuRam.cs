@@ -102,7 +102,8 @@ internal sealed record QemuRam(
     };
 
     /// <summary>
-    /// A hugetlbfs has large pages only, a tmpfs where its mount says so. Of a file without a path there is only what the process has mapped.
+    /// A hugetlbfs has large pages only, a tmpfs where its mount says so. Of a file without a path there is only what the process has
+    /// mapped.
     /// </summary>
     private static MemoryBacking FindBacking(SafeFileHandle file, string? path, int processId, ulong address, long sizeBytes)
     {
@@ -119,7 +120,8 @@ internal sealed record QemuRam(
         // A VM whose memory has no size that is known still has some.
         long size = Math.Max(sizeBytes, GuestMemory.PageSizeBytes);
         return new(
-            new UnreachableMemory(size, reason), 0, name, null, $"The engine cannot reach the guest's memory: {reason}", MemoryBacking.BasePages);
+            new UnreachableMemory(size, reason), 0, name, null, $"The engine cannot reach the guest's memory: {reason}",
+            MemoryBacking.BasePages);
     }
 
     // The answer reads "Host virtual address for 0x0 (pc.ram) is 0x7f0123400000".

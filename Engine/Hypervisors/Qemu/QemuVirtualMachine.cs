@@ -32,7 +32,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     /// <param name="status">What it is doing now.</param>
     /// <param name="features">What the kernel gives.</param>
     /// <param name="untracedWriter">What writes its memory past a write trace, in a sentence; null where nothing does.</param>
-    /// <param name="largePagesRefused">Why its RAM was not made on the pages that were asked for; null where it was, or is not known.</param>
+    /// <param name="largePagesRefused">
+    /// Why its RAM was not made on the pages that were asked for; null where it was, or is not known.
+    /// </param>
     public QemuVirtualMachine(
         VmSpecification specification, VmInstance instance, QemuProcess process, QemuRam ram, QemuVmDirectory directory,
         QemuStatus status, KernelFeatures features, string? untracedWriter, string? largePagesRefused)
@@ -50,7 +52,8 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         Capabilities = new(
             ram.Obstacle ?? writeTraces.Obstacle ?? untracedWriter, ram.Obstacle ?? largePages.PopulationObstacle, brake.FindObstacle(),
             CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused,
-            LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused), PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
+            LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
+            PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);

@@ -7,8 +7,8 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// kind, which is mounted below the host's state directory (mode 0700) while a RAM file is on it.
 /// </summary>
 /// <remarks>
-/// A mount outlives the engine as its VMs do; what a killed engine left is unmounted at the next start, by <see cref="RemoveUnused"/>. The state
-/// directory belongs to one engine at a time, so a lock in this process is enough.
+/// A mount outlives the engine as its VMs do; what a killed engine left is unmounted at the next start, by <see cref="RemoveUnused"/>. The
+/// state directory belongs to one engine at a time, so a lock in this process is enough.
 /// </remarks>
 internal sealed class RamFileSystems(string stateDirectory, string baseDirectory, Func<KernelFeatures> features, LargePageSettings settings)
 {
@@ -24,7 +24,9 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
     private readonly string hugeTmpfs = Path.Combine(stateDirectory, "ram-huge");
     private readonly string hugeTlb = Path.Combine(stateDirectory, "ram-hugetlb");
 
-    /// <summary>Says why a new VM's RAM would not be on the pages its specification asks for; null where it would. Mounts nothing.</summary>
+    /// <summary>
+    /// Says why a new VM's RAM would not be on the pages its specification asks for; null where it would. Mounts nothing.
+    /// </summary>
     public string? FindObstacle(VmSpecification specification)
     {
         switch (specification.Backing)
@@ -33,8 +35,8 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
                 if (features().HugeTmpfsObstacle is { } noTmpfs) return noTmpfs;
                 if (settings.IsHugeTmpfsDenied)
                 {
-                    return "Large pages of shared memory are switched off on this machine: /sys/kernel/mm/transparent_hugepage/shmem_enabled"
-                        + " says deny (write 'never' to it, which still lets a mount have them).";
+                    return "Large pages of shared memory are switched off on this machine:"
+                        + " /sys/kernel/mm/transparent_hugepage/shmem_enabled says deny (write 'never' to it, which still lets a mount have them).";
                 }
 
                 return MountTable.FindAt(hugeTmpfs) is null ? null : FindSpaceObstacle(specification);
@@ -48,7 +50,9 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
         }
     }
 
-    /// <summary>Makes the files of a new VM, its RAM file on the pages its specification asks for, or on 4 KiB pages where those are not to be had.</summary>
+    /// <summary>
+    /// Makes the files of a new VM, its RAM file on the pages its specification asks for, or on 4 KiB pages where those are not to be had.
+    /// </summary>
     /// <param name="specification">The VM.</param>
     /// <param name="vmsDirectory">Where it gets a directory.</param>
     /// <returns>The files, and why the RAM is not on the pages that were asked for; null where it is.</returns>
@@ -158,7 +162,8 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
     }
 
     /// <summary>
-    /// Has the kernel promise the pages to the file (hugetlbfs_reserv.rst): a mapping asks for all of them, and the promise stays with the file.
+    /// Has the kernel promise the pages to the file (hugetlbfs_reserv.rst): a mapping asks for all of them, and the promise stays with the
+    /// file.
     /// </summary>
     private static bool TryReserve(QemuInstancePaths paths, VmSpecification specification)
     {
@@ -179,8 +184,8 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
         long free = new DriveInfo(hugeTmpfs).AvailableFreeSpace;
         return free >= specification.MemoryBytes
             ? null
-            : $"The file system of large pages has {free >> 20} MiB free, '{specification.Name}' takes {specification.MemoryBytes >> 20} MiB"
-                + $" (mount -o remount,size=… {hugeTmpfs} makes it larger).";
+            : $"The file system of large pages has {free >> 20} MiB free, '{specification.Name}' takes"
+                + $" {specification.MemoryBytes >> 20} MiB (mount -o remount,size=… {hugeTmpfs} makes it larger).";
     }
 
     private static string TooFewPages(VmSpecification specification, long free)

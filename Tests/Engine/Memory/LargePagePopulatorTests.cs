@@ -54,7 +54,8 @@ public class LargePagePopulatorTests
         byte[] page = Filled();
         for (int i = 0; i < 1024; i++) ram.Engine.Write(i * Page, page);
 
-        // The kernel maps nothing whole that holds a mark; single pages it maps over the mark, which is why pages are marked after population.
+        // The kernel maps nothing whole that holds a mark; single pages it maps over the mark, which is why pages are marked after
+        // population.
         ulong poisoned = ram.Address + (100 * Page);
         using (Userfaultfd marking = Userfaultfd.Create(UserfaultfdFeatures.Poison | UserfaultfdFeatures.MinorShmem))
         {
