@@ -22,9 +22,11 @@ public class RandomMigrationTests
         from megabytesPerSecond in Gen.OneOf(0L, 5, 50, 200)
         from channels in Gen.Int[1, 4]
         from verify in Gen.Bool
+        from postcopy in Gen.OneOf(
+            PostcopyPolicy.Never, PostcopyPolicy.Never, PostcopyPolicy.WhenNotConverging, PostcopyPolicy.AfterFirstPass)
         from fault in Gen.OneOf(Fault.None, Fault.Cancel, Fault.Cut, Fault.Cut)
         from at in Gen.Double[0, 1]
-        select new Case(memory * 2 * MiB, program, seed, vcpus, granularity, steps, megabytesPerSecond * 1_000_000, channels, verify, fault, at);
+        select new Case(memory * 2 * MiB, program, seed, vcpus, granularity, steps, megabytesPerSecond * 1_000_000, channels, verify, postcopy, fault, at);
 
     private enum Fault
     {
@@ -65,6 +67,7 @@ public class RandomMigrationTests
             MaxBytesPerSecond = sample.BytesPerSecond,
             Channels = sample.Channels,
             VerifyMemory = sample.Verify,
+            Postcopy = sample.Postcopy,
             DowntimeLimit = TimeSpan.FromMilliseconds(200),
             MaxPasses = 6,
         };
@@ -77,7 +80,9 @@ public class RandomMigrationTests
             cancellation);
         using var cancel = new CancellationTokenSource();
         if (sample.Fault == Fault.Cancel) cancel.CancelAfter(TimeSpan.FromMilliseconds(sample.At * 50));
+        Task<int> resuming = pair.ResumeAlwaysAsync(cancellation);
         (MigrationStatus status, MigrationOutcome outcome) = await pair.RunAsync(cancel.Token);
+        await resuming;
         if (proxy is not null) await proxy.DisposeAsync();
 
         bool completed = status.State == MigrationState.Completed;
@@ -97,5 +102,5 @@ public class RandomMigrationTests
 
     private sealed record Case(
         long MemoryBytes, GuestProgramKind Program, ulong Seed, int Vcpus, int GranularityBytes, long StepsPerSecond, long BytesPerSecond,
-        int Channels, bool Verify, Fault Fault, double At);
+        int Channels, bool Verify, PostcopyPolicy Postcopy, Fault Fault, double At);
 }
