@@ -73,6 +73,7 @@ public sealed record VmWriteTrace
             State = (MigrationState)status.State,
             DirtyBytesPerSecond = status.Progress.DirtyBytesPerSecond,
             Fallback = status.Progress.WriteTrace?.Fallback,
+            Passes = [.. (status.Result?.PassDetails ?? status.Progress.Passes).Select(MigrationPass.From)],
         };
         return (status.Result, status.Progress.WriteTrace) switch
         {
@@ -91,7 +92,6 @@ public sealed record VmWriteTrace
         Faults = result.TraceFaults,
         StallTime = result.TraceStallTime,
         MaxFaultDelay = result.MaxFaultDelay,
-        Passes = [.. result.PassDetails.Select(MigrationPass.From)],
     };
 
     private VmWriteTrace With(WriteTraceReport report, bool hasEnded) => this with

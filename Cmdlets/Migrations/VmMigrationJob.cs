@@ -42,9 +42,12 @@ internal sealed class VmMigrationJob : Job
         {
             // Too late to cancel: the job ends the way the migration does, or without it where it stands still.
             MigrationException? refusal = Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult();
-            if (refusal is not null) Error.Add(MigrationError.ToRecord(refusal, VmMigrationOperation.From(status)));
             MigrationStatus now = Task.Run(() => migration.Host.GetMigrationAsync(status.Id, disposal.Token)).GetAwaiter().GetResult();
-            if (!now.HasEnded) disposal.Cancel();
+            if (!now.HasEnded)
+            {
+                if (refusal is not null && Error.IsOpen) Error.Add(MigrationError.ToRecord(refusal, VmMigrationOperation.From(now)));
+                disposal.Cancel();
+            }
         }
         catch (MigrationException exception)
         {

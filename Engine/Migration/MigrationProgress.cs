@@ -16,6 +16,9 @@ public sealed record MigrationProgress(
     /// <summary>The write trace; null before it is armed, and where the hypervisor traces by itself.</summary>
     public WriteTraceReport? WriteTrace { get; init; }
 
+    /// <summary>The passes that have ended, the one under way not included.</summary>
+    public IReadOnlyList<PassSummary> Passes { get; init; } = [];
+
     /// <summary>Pages that are missing at the destination, where the VM runs already; 0 otherwise.</summary>
     public long PagesMissing { get; init; }
 }

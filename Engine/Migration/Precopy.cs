@@ -118,6 +118,7 @@ internal sealed class Precopy(
             passes.Count + 1, pagesDone, pagesToSend, counters.BytesSent, bytesPerSecond, dirtyBytesPerSecond, vcpuShare)
         {
             WriteTrace = trace?.Report,
+            Passes = [.. passes],
         });
     }
 

@@ -28,12 +28,13 @@ public sealed class WriteTraceTests
     public void A_migration_under_way_is_shown_as_it_stands_and_kept_after_it_was_cancelled()
     {
         using ModuleSession session = ModuleSession.WithBusyVm();
-        session.RunClean("Start-VmMigration $vm $b -MaxBytesPerSecond 1MB");
+        session.RunClean("Start-VmMigration $vm $b -MaxBytesPerSecond 16MB -MaxPasses 1000000 -MinVcpuShare 1");
         VmWriteTrace trace = null!;
         Assert.True(SpinWait.SpinUntil(
-            () => (trace = session.RunClean("Get-WriteTrace $vm").Single<VmWriteTrace>()).Mechanism is not null, Limit), trace.ToString());
+            () => (trace = session.RunClean("Get-WriteTrace $vm").Single<VmWriteTrace>()).Passes.Count > 0, Limit), trace.ToString());
         Assert.Equal((MigrationState.Precopy, WriteTraceMechanism.Software), (trace.State, trace.Mechanism));
         Assert.InRange(trace.Installs, 1, long.MaxValue);
+        Assert.InRange(trace.Passes[0].DirtyBytes, 1, 64 << 20);
         session.RunClean("Stop-VmMigration $vm");
         VmWriteTrace after = session.RunClean("Get-WriteTrace $vm").Single<VmWriteTrace>();
         Assert.Equal((MigrationState.RolledBack, trace.Mechanism, TimeSpan.Zero), (after.State, after.Mechanism, after.FaultDelay));
@@ -83,6 +84,17 @@ public sealed class WriteTraceTests
     {
         using ModuleSession session = ModuleSession.WithRunningVm();
         Assert.StartsWith("InvalidArgument", session.RunFailing("Start-VmMigration $vm $b -WriteTraceGranularity 3000").FullyQualifiedErrorId);
+    }
+
+    [Fact]
+    public void An_embedded_guest_may_arm_the_traces_by_its_vCPUs_and_pay_for_each_fault()
+    {
+        using ModuleSession session = ModuleSession.WithRunningVm(
+            "-MemoryBytes 16MB -VcpuCount 2 -Program HotSetWriter -StepsPerSecond 2000 -TraceArmingVcpus 2 -TraceFaultTime 0.1ms");
+        VmWriteTrace trace = session.RunClean("Start-VmMigration $vm $b -VerifyMemory -Wait | Get-WriteTrace").Single<VmWriteTrace>();
+        Assert.InRange(trace.Faults, 1, long.MaxValue);
+        Assert.InRange(trace.StallTime, trace.Faults * TimeSpan.FromMilliseconds(0.1), TimeSpan.MaxValue);
+        Assert.StartsWith("InvalidArgument", session.RunFailing("New-MigrationVm bad-$s $a 16MB -TraceArmingVcpus 2").FullyQualifiedErrorId);
     }
 
     [Fact]
