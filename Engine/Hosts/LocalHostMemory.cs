@@ -16,8 +16,8 @@ internal sealed class LocalHostMemory(VmRegistry registry)
 
     /// <inheritdoc cref="IMigrationHost.AddPoisonedPagesAsync"/>
     /// <remarks>
-    /// A page may turn bad at any time, so a migration under way does not keep this out, except at its set-up and its switchover, which rely on
-    /// nobody else pausing and resuming the VM.
+    /// A page may turn bad at any time, so a migration under way does not keep this out, except at its set-up and its switchover, which
+    /// rely on nobody else pausing and resuming the VM.
     /// </remarks>
     public async Task<IReadOnlyList<PoisonedPage>> AddPoisonedPagesAsync(
         Guid vmId, IReadOnlyList<long> guestPhysicalAddresses, CancellationToken cancellationToken)
@@ -80,7 +80,8 @@ internal sealed class LocalHostMemory(VmRegistry registry)
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
             throw new MigrationException(
-                MigrationErrorReason.InvalidState, $"'{slot.Name}' is being switched over, or moved by its hypervisor: no page can be poisoned now.",
+                MigrationErrorReason.InvalidState,
+                $"'{slot.Name}' is being switched over, or moved by its hypervisor: no page can be poisoned now.",
                 "Wait for the migration, or stop it first.", error);
         }
     }

@@ -20,7 +20,8 @@ public sealed class GuestPhysicalMap
     {
         foreach (GuestPhysicalRange range in ranges)
         {
-            if (ramOffset >= range.RamOffset && ramOffset - range.RamOffset < range.LengthBytes) return range.Address + ramOffset - range.RamOffset;
+            if (ramOffset < range.RamOffset || ramOffset - range.RamOffset >= range.LengthBytes) continue;
+            return range.Address + ramOffset - range.RamOffset;
         }
 
         return null;

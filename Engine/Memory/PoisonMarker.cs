@@ -6,7 +6,8 @@ namespace VmMigration.Engine.Memory;
 
 /// <summary>
 /// Makes single pages of another process fail when it touches them: by the mark that UFFDIO_POISON leaves in the page tables, or, where the
-/// kernel has none, by taking all access to the page away (mprotect(2), PROT_NONE). The data stays in the RAM file, out of the process's reach.
+/// kernel has none, by taking all access to the page away (mprotect(2), PROT_NONE). The data stays in the RAM file, out of the process's
+/// reach.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -14,8 +15,8 @@ namespace VmMigration.Engine.Memory;
 /// between the two maps it again, and the page is unmapped once more. One stop of the process serves all pages.
 /// </para>
 /// <para>
-/// Any userfaultfd of the process can set the mark once some userfaultfd holds the memory: under an armed write trace that is the trace's, and
-/// else the page is registered for the moment. The mark outlives both.
+/// Any userfaultfd of the process can set the mark once some userfaultfd holds the memory: under an armed write trace that is the
+/// trace's, and else the page is registered for the moment. The mark outlives both.
 /// </para>
 /// </remarks>
 /// <param name="target">The process; see <see cref="Ptrace.WhileStopped"/>.</param>
@@ -34,8 +35,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
     /// <summary>Makes the pages fail; one that does already is left alone.</summary>
     /// <param name="pages">Numbers of pages of 4096 bytes, counted from the start of the RAM block.</param>
     /// <exception cref="MigrationException">
-    /// As <see cref="Ptrace.WhileStopped"/>; <see cref="MigrationErrorReason.HypervisorFailed"/> where the process touches a page faster than it
-    /// can be marked.
+    /// As <see cref="Ptrace.WhileStopped"/>; <see cref="MigrationErrorReason.HypervisorFailed"/> where the process touches a page faster
+    /// than it can be marked.
     /// </exception>
     public void Mark(IEnumerable<long> pages)
     {
@@ -63,8 +64,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
             if (pagemap.Read(pageAddress).IsPoisonMarker) continue;
             MarkOne(stopped, userfaultfd, pagemap, pageAddress);
 
-            // Unmapping one page of a large one unmaps all of it, and with it what a write trace knew: mapped again without its protection, a
-            // page counts as written, which is safe.
+            // Unmapping one page of a large one unmaps all of it, and with it what a write trace knew: mapped again without its
+            // protection, a page counts as written, which is safe.
             MapAgain(pagemap, large, before);
         }
     }
@@ -97,7 +98,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
 
         throw new MigrationException(
             MigrationErrorReason.HypervisorFailed,
-            $"The page at 0x{pageAddress:x} of process {target.ProcessId} was touched again each of {MaxAttempts} times before it could be marked.",
+            $"The page at 0x{pageAddress:x} of process {target.ProcessId} was touched again each of {MaxAttempts} times before it could be"
+                + " marked.",
             "Pause the VM first.");
     }
 
@@ -105,7 +107,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
         Require(stopped.Call(CallMprotect, pageAddress, GuestMemory.PageSizeBytes, ProtectionNone), "mprotect", pageAddress);
 
     /// <summary>
-    /// Maps what is mapped no more. Reading a byte of a page through /proc/PID/mem maps it; what has gone meanwhile or is poisoned fails (EIO).
+    /// Maps what is mapped no more. Reading a byte of a page through /proc/PID/mem maps it; what has gone meanwhile or is poisoned fails
+    /// (EIO).
     /// </summary>
     private void MapAgain(Pagemap pagemap, ulong large, ReadOnlySpan<PagemapEntry> before)
     {
@@ -122,7 +125,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
                 memory ??= OpenFile.ForReading(path);
                 long offset = (long)large + ((long)i << GuestMemory.PageShift);
                 int count = PositionalIo.Read(memory, offset, first);
-                if (count < 0 && -count is not (Errno.EIO or Errno.EHWPOISON)) throw Errno.Failure(-count, "pread", $"{path}, 0x{offset:x}");
+                if (count >= 0 || -count is Errno.EIO or Errno.EHWPOISON) continue;
+                throw Errno.Failure(-count, "pread", $"{path}, 0x{offset:x}");
             }
         }
         finally

@@ -3,8 +3,8 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// Finds pages of a process's RAM that fail when the process touches them: marks in its page tables, hardware memory errors, and pages whose
-/// access was taken away. New ones are added to <see cref="GuestMemory.Poisoned"/>.
+/// Finds pages of a process's RAM that fail when the process touches them: marks in its page tables, hardware memory errors, and pages
+/// whose access was taken away. New ones are added to <see cref="GuestMemory.Poisoned"/>.
 /// </summary>
 /// <param name="processId">The process.</param>
 /// <param name="address">Address of the RAM block in it.</param>

@@ -2,7 +2,10 @@ using System.Collections.Concurrent;
 
 namespace VmMigration.Engine.Memory;
 
-/// <summary>The pages of one VM that are known to be poisoned. A page stays poisoned for as long as the VM lives. Safe to use from several threads.</summary>
+/// <summary>
+/// The pages of one VM that are known to be poisoned. A page stays poisoned for as long as the VM lives. Safe to use from several
+/// threads.
+/// </summary>
 public sealed class PoisonedPages
 {
     private readonly ConcurrentDictionary<long, PoisonedPage> pages = new();
@@ -33,7 +36,9 @@ public sealed class PoisonedPages
         any = true;
     }
 
-    /// <summary>How many bytes from <paramref name="offset"/> on, at most <paramref name="lengthBytes"/>, lie before the next poisoned page.</summary>
+    /// <summary>
+    /// How many bytes from <paramref name="offset"/> on, at most <paramref name="lengthBytes"/>, lie before the next poisoned page.
+    /// </summary>
     public int ReadableBytes(long offset, int lengthBytes)
     {
         if (!any || lengthBytes == 0) return lengthBytes;

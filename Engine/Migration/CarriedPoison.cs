@@ -5,8 +5,8 @@ using VmMigration.Engine.Protocol;
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// The poisoned pages of a VM on the control connection: the source's whole list, once nothing reads its memory any more. It is what counts.
-/// Pages that turned bad after they had been sent are on it, and the destination drops what it has of them.
+/// The poisoned pages of a VM on the control connection: the source's whole list, once nothing reads its memory any more. It is what
+/// counts. Pages that turned bad after they had been sent are on it, and the destination drops what it has of them.
 /// </summary>
 internal static class CarriedPoison
 {
@@ -52,7 +52,9 @@ internal static class CarriedPoison
         }
     }
 
-    /// <summary>Makes the pages fail in the incoming VM as they did at the source. Its memory is complete, and it has not loaded its state.</summary>
+    /// <summary>
+    /// Makes the pages fail in the incoming VM as they did at the source. Its memory is complete, and it has not loaded its state.
+    /// </summary>
     public static Task MarkAsync(IVirtualMachine vm, CancellationToken cancellationToken) =>
         vm.Memory.Poisoned.IsEmpty ? Task.CompletedTask : vm.PoisonAsync(vm.Memory.Poisoned.ToList(), cancellationToken);
 

@@ -23,7 +23,9 @@ public readonly record struct PagemapEntry(ulong Bits)
     /// <summary>Whether the entry is empty: a first touch faults the page in.</summary>
     public bool IsEmpty => (Bits & (PresentBit | SwappedBit)) == 0;
 
-    /// <summary>Whether the entry holds something that is no page and no marker: swapped out, on the move, or a hardware memory error.</summary>
+    /// <summary>
+    /// Whether the entry holds something that is no page and no marker: swapped out, on the move, or a hardware memory error.
+    /// </summary>
     public bool IsSwapEntry => (Bits & SwappedBit) != 0 && (Bits & TypeMask) != MarkerType;
 
     /// <summary>Whether the entry holds the mark that UFFDIO_POISON leaves.</summary>

@@ -7,8 +7,8 @@ using VmMigration.Engine.Memory;
 namespace VmMigration.Engine.Hypervisors.Qemu;
 
 /// <summary>
-/// The guest's memory map as QEMU's human monitor prints it (<c>info mtree -f</c>): below 4 GiB a PC has a hole, so that an offset in the RAM
-/// block is no guest-physical address.
+/// The guest's memory map as QEMU's human monitor prints it (<c>info mtree -f</c>): below 4 GiB a PC has a hole, so that an offset in the
+/// RAM block is no guest-physical address.
 /// </summary>
 internal static partial class QemuMemoryTree
 {
@@ -64,6 +64,7 @@ internal static partial class QemuMemoryTree
         long.Parse(digits.ValueSpan, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(
-        @"^\s+(?<start>[0-9a-f]{16})-(?<end>[0-9a-f]{16}) \(prio -?\d+, (ram|rom|romd|nv-ram)\): (?<name>.+?)( @(?<offset>[0-9a-f]{16}))?( KVM)?$")]
+        @"^\s+(?<start>[0-9a-f]{16})-(?<end>[0-9a-f]{16}) \(prio -?\d+, (ram|rom|romd|nv-ram)\): "
+        + @"(?<name>.+?)( @(?<offset>[0-9a-f]{16}))?( KVM)?$")]
     private static partial Regex RangeLine();
 }

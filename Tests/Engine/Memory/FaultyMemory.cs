@@ -2,7 +2,9 @@ using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Tests.Memory;
 
-/// <summary>Memory in an array, of which pages fail: those that are known as poisoned, and those that turn bad at their first read.</summary>
+/// <summary>
+/// Memory in an array, of which pages fail: those that are known as poisoned, and those that turn bad at their first read.
+/// </summary>
 internal sealed class FaultyMemory(byte[] content) : GuestMemory(content.Length)
 {
     private readonly HashSet<long> bad = [];

@@ -11,8 +11,8 @@ using Xunit;
 namespace VmMigration.Functional.Tests.Migration;
 
 /// <summary>
-/// Hosts on this machine, each with the kernel features a test leaves it, and a Linux guest that keeps away from 16 MiB in the middle of its
-/// RAM (<c>memmap=</c>), which the test fills instead: there the test chooses what goes bad, and when it is touched.
+/// Hosts on this machine, each with the kernel features a test leaves it, and a Linux guest that keeps away from 16 MiB in the middle of
+/// its RAM (<c>memmap=</c>), which the test fills instead: there the test chooses what goes bad, and when it is touched.
 /// </summary>
 internal sealed class PoisonHosts : IAsyncDisposable
 {
