@@ -59,11 +59,20 @@ public class WriteTraceConformanceTests
         Assert.Equal(copy.Length, ram.Engine.TryRead(0, copy));
         var written = new PageSet(PageCount);
         long reported = 0;
-        for (int round = 0; round < 150; round++) reported += CopyWritten(ram, trace, written, copy);
+        int collections = 0;
+
+        // On a busy machine the writer may not run for many rounds.
+        long deadline = Environment.TickCount64 + 60_000;
+        while ((reported < 500 || collections < 150) && Environment.TickCount64 < deadline)
+        {
+            reported += CopyWritten(ram, trace, written, copy);
+            collections++;
+        }
+
         writer.Stop();
         reported += CopyWritten(ram, trace, written, copy);
 
-        Assert.InRange(reported, 150, long.MaxValue);
+        Assert.InRange(reported, 500, long.MaxValue);
         Assert.True(ram.Guest.Slice(0, copy.Length).SequenceEqual(copy), "A page differs that the trace did not report.");
     }
 
