@@ -141,7 +141,7 @@ public class PostcopyTests
     {
         DecayingMemory? memory = null;
         await using MigrationPair pair = await MigrationPair.CreateAsync(
-            guest, 32 * MiB, 1, options, null, Cancellation, sourceFault: vm => MemoryFault.Wrap(vm, memory = new(vm.Memory)));
+            guest, 32 * MiB, 1, options, null, Cancellation, sourceFault: vm => PropertyFault.WithMemory(vm, memory = new(vm.Memory)));
         Task<(MigrationStatus Status, MigrationOutcome)> running = pair.RunAsync(Cancellation);
         await pair.WaitForAsync(MigrationState.Postcopy, Cancellation);
         memory!.Spoil = true;
@@ -170,6 +170,42 @@ public class PostcopyTests
         Assert.NotNull(status.Result!.Postcopy);
         Assert.True(status.Result.MemoryVerified);
         await AssertReplayAsync(pair, fast);
+    }
+
+    [Theory]
+    [InlineData(PostcopyPolicy.AfterFirstPass, MigrationErrorReason.PrerequisiteMissing)]
+    [InlineData(PostcopyPolicy.WhenNotConverging, MigrationErrorReason.NotConverging)]
+    public async Task Where_the_destination_cannot_let_pages_be_missing_the_vm_stays_at_the_source_whole(
+        PostcopyPolicy policy, MigrationErrorReason reason)
+    {
+        var fast = new EmbeddedGuest { Program = GuestProgramKind.SequentialWriter, WorkingSetBytes = 16 * MiB };
+        MigrationOptions tight = options with
+        {
+            Postcopy = policy, MaxPasses = 2, MinVcpuShare = 1, DowntimeLimit = TimeSpan.FromMilliseconds(1),
+        };
+        await using MigrationPair pair = await MigrationPair.CreateAsync(
+            fast, 32 * MiB, 1, tight, null, Cancellation,
+            vm => PropertyFault.WithCapabilities(vm, vm.Capabilities with { PostcopyRefused = "the test says no." }));
+
+        (MigrationStatus status, MigrationOutcome outcome) = await pair.RunAsync(Cancellation);
+
+        Assert.Equal(MigrationState.RolledBack, status.State);
+        Assert.Equal(reason, status.ErrorReason);
+        Assert.Equal(MigrationOutcome.SourceOwns, outcome);
+        Assert.Equal(VmState.Running, await pair.Source.GetStateAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task A_way_out_that_was_missing_and_not_needed_is_named_in_the_result()
+    {
+        await using MigrationPair pair = await MigrationPair.CreateAsync(
+            guest with { Program = GuestProgramKind.Idle }, 32 * MiB, 1, options with { Postcopy = PostcopyPolicy.WhenNotConverging }, null, Cancellation,
+            vm => PropertyFault.WithCapabilities(vm, vm.Capabilities with { PostcopyRefused = "the test says no." }));
+
+        (MigrationStatus status, _) = await pair.RunAsync(Cancellation);
+
+        Assert.True(status.State == MigrationState.Completed, status.ErrorMessage);
+        Assert.Contains(status.Result!.Fallbacks, line => line.Contains("the test says no.", StringComparison.Ordinal));
     }
 
     private static Task<MigrationPair> NewPairAsync(
