@@ -28,14 +28,24 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
     public async Task<int> RunAsync(int rounds, CancellationToken cancellationToken)
     {
         Console.WriteLine($"{memoryMiB} MiB guest, {fillMiB} MiB filled, {rewriteMiB} MiB rewritten in a loop, {rounds} rounds");
-        var results = ways.ToDictionary(way => way.Name, _ => new List<MigrationResult>());
+        var results = ways.ToDictionary(way => way.Name, _ => new MigrationResult?[rounds]);
         for (int round = 0; round < rounds; round++)
         {
             for (int turn = 0; turn < ways.Length; turn++)
             {
                 (string name, MemoryBacking backing, bool preserve) = ways[(round + turn) % ways.Length];
-                MigrationResult result = await MeasureAsync(backing, preserve, cancellationToken);
-                results[name].Add(result);
+                MigrationResult result;
+                try
+                {
+                    result = await MeasureAsync(backing, preserve, cancellationToken);
+                }
+                catch (MigrationException error)
+                {
+                    Console.WriteLine($"round {round + 1} {name,-6} failed: {error.Reason}: {error.Message}");
+                    continue;
+                }
+
+                results[name][round] = result;
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"round {round + 1} {name,-6} total {result.TotalTime.TotalMilliseconds,6:F0} ms  downtime {result.Downtime.TotalMilliseconds,6:F1} ms"
                     + $"  {result.BytesSent / 1e6,5:F0} MB  {result.Passes,2} passes  unchanged {result.PagesUnchanged,6}"
@@ -45,9 +55,20 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
             }
         }
 
-        double bytesRatio = Median(results["2M"].Zip(results["4K"], (large, small) => (double)large.BytesSent / small.BytesSent));
-        double kept = results["2M"].Min(result => result.LargePagesAtDestination?.Share ?? 0);
-        double lost = results["2M-off"].Max(result => result.LargePagesAtDestination?.Share ?? 0);
+        double[] ratios =
+        [
+            .. results["2M"].Zip(results["4K"]).Where(pair => pair is { First: not null, Second: not null })
+                .Select(pair => (double)pair.First!.BytesSent / pair.Second!.BytesSent).Order(),
+        ];
+        if (ratios.Length == 0)
+        {
+            Console.WriteLine("No round in which both completed.");
+            return 1;
+        }
+
+        double bytesRatio = ratios[ratios.Length / 2];
+        double kept = results["2M"].OfType<MigrationResult>().Min(result => result.LargePagesAtDestination?.Share ?? 0);
+        double lost = results["2M-off"].OfType<MigrationResult>().Max(result => result.LargePagesAtDestination?.Share ?? 0);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"bytes 2M/4K median {bytesRatio:F3}; 2M share at the destination at least {kept:P1}, with preservation off at most {lost:P1}"));
         return bytesRatio <= 1.1 && kept >= 0.99 ? 0 : 1;
@@ -93,7 +114,14 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
     {
         foreach (VmDescription vm in await host.ListVmsAsync(CancellationToken.None))
         {
-            if (vm.State != VmState.Stopped) await host.StopVmAsync(vm.Specification.Id, force: true, CancellationToken.None);
+            try
+            {
+                if (vm.State != VmState.Stopped) await host.StopVmAsync(vm.Specification.Id, force: true, CancellationToken.None);
+            }
+            catch (MigrationException error) when (error.Reason == MigrationErrorReason.VmNotFound)
+            {
+                // A migration that failed took its incoming VM away in the same moment.
+            }
         }
     }
 
@@ -112,12 +140,6 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
 
     private static Task<LocalHost> OpenAsync(DirectoryInfo root, string name, CancellationToken cancellationToken) =>
         LocalHost.OpenAsync(new() { Name = name, StateDirectory = Path.Combine(root.FullName, name) }, cancellationToken);
-
-    private static double Median(IEnumerable<double> ratios)
-    {
-        double[] sorted = [.. ratios.Order()];
-        return sorted[sorted.Length / 2];
-    }
 
     private static string Describe(LargePageCoverage? coverage) => coverage is null
         ? "?"
