@@ -116,12 +116,16 @@ public class AdaptiveWriteTraceTests
             if (round % 3 == 0) Thread.SpinWait(round * 1000);
             Take();
             seen.Add(trace.RefinedRegions);
+            if (round % 10 != 0) continue;
+
+            // Looked at often: a page whose write was lost is soon written again, and reported then.
+            writer.Stop();
+            Take();
+            Assert.True(ram.Guest.Slice(0, copy.Length).SequenceEqual(copy), $"A page differs after round {round} that the trace did not report.");
+            writer.Continue();
         }
 
-        writer.Stop();
-        Take();
         Assert.InRange(seen.Count, 2, Regions + 1);
-        Assert.True(ram.Guest.Slice(0, copy.Length).SequenceEqual(copy), "A page differs that the trace did not report.");
 
         void Take()
         {
