@@ -264,7 +264,7 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             throw new MigrationException(
                 MigrationErrorReason.InvalidState,
                 $"Host '{request.Offer.DestinationHostName}' no longer takes the pages of '{vm.Specification.Name}': its engine ended meanwhile.",
-                "The VM cannot go on there without its pages. See about_VmMigration_Postcopy for what can be saved.", refused);
+                "The VM cannot go on there without its pages: end its process there, and start it anew from its disks.", refused);
         }
     }
 

@@ -38,6 +38,24 @@ public sealed class IncomingCheckTests : IDisposable
         Assert.Contains("hypervisor's own migration", way.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(PostcopyPolicy.AfterFirstPass, PreflightSeverity.Error)]
+    [InlineData(PostcopyPolicy.WhenNotConverging, PreflightSeverity.Warning)]
+    public async Task Post_copy_that_the_host_cannot_do_is_an_error_where_it_is_wanted_and_a_warning_where_it_is_the_way_out(
+        PostcopyPolicy policy, PreflightSeverity severity)
+    {
+        scripted.PostcopyObstacle = "It may not.";
+        IncomingRequest request = SampleVms.Incoming(SampleVms.Qemu() with { Qemu = new QemuGuest() }, StateContents.Devices);
+        request = request with { Options = request.Options with { Postcopy = policy } };
+
+        IReadOnlyList<PreflightFinding> findings = await Check(new VmRegistry()).RunAsync(request, Cancel);
+
+        PreflightFinding found = Assert.Single(findings, finding => finding.Check == "DestinationPostcopy");
+        Assert.Equal(severity, found.Severity);
+        Assert.Contains("It may not.", found.Message, StringComparison.Ordinal);
+        Assert.NotNull(found.RecommendedAction);
+    }
+
     [Fact]
     public async Task Large_pages_that_the_host_cannot_give_are_a_warning_with_the_reason()
     {

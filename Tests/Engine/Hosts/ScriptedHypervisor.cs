@@ -16,6 +16,8 @@ internal sealed class ScriptedHypervisor : IHypervisor
 
     public string? LargePageObstacle { get; set; }
 
+    public string? PostcopyObstacle { get; set; }
+
     /// <summary>Id of a process that lives and cannot be adopted.</summary>
     public int Unreachable { get; set; }
 
@@ -31,6 +33,8 @@ internal sealed class ScriptedHypervisor : IHypervisor
     public Task<string?> FindObstacleAsync(CancellationToken cancellationToken) => Task.FromResult(Obstacle);
 
     public string? FindLargePageObstacle(VmSpecification specification) => LargePageObstacle;
+
+    public string? FindPostcopyObstacle(VmSpecification specification) => PostcopyObstacle;
 
     public async Task<IVirtualMachine> StartAsync(VmSpecification specification, CancellationToken cancellationToken)
     {
