@@ -45,8 +45,11 @@ internal sealed class Precopy(
             passes[^1] = pass with { DirtyBytes = remainingBytes };
             double seconds = Math.Max(pass.Duration.TotalSeconds, 1e-6);
             dirtyBytesPerSecond = remainingBytes / seconds;
+
+            // What a coarse trace reports and did not change is done without the link, in the last pass too.
+            double doneBytesPerSecond = (pass.BytesSent + (pass.PagesUnchanged << GuestMemory.PageShift)) / seconds;
             var metrics = new ConvergenceMetrics(
-                pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, pass.BytesSent / seconds, vcpuShare)
+                pass.Number, pass.PagesToSend << GuestMemory.PageShift, remainingBytes, doneBytesPerSecond, vcpuShare)
             {
                 Duration = pass.Duration,
                 Faults = trace.Statistics.Faults - faultsBefore,
