@@ -126,14 +126,15 @@ internal sealed class EmbeddedVcpu : IDisposable
             BatchEnd end = program.Run(ref registers, trace, batch);
             Volatile.Write(ref steps, registers.Steps);
             pace.Ran(end.Steps, Now());
-            if (end.IsRefused) Resolve(end, trace);
+            if (end.IsRefused && Resolve(end, trace)) pace.RanOneMore();
         }
 
         errands.Close();
     }
 
     /// <summary>Does what has to happen before the refused step can be tried again.</summary>
-    private void Resolve(BatchEnd end, SoftwareWriteTrace? trace)
+    /// <returns>Whether the step has been run.</returns>
+    private bool Resolve(BatchEnd end, SoftwareWriteTrace? trace)
     {
         long page = end.RefusedOffset >> GuestMemory.PageShift;
         if (watch.Guards.IsPoisoned(page))
@@ -148,7 +149,10 @@ internal sealed class EmbeddedVcpu : IDisposable
         else if (end.RefusedWrite && trace is not null)
         {
             TakeFault(trace, end.RefusedOffset);
+            return true;
         }
+
+        return false;
     }
 
     private void WaitForPage(EmbeddedMissingPages missing, long page)

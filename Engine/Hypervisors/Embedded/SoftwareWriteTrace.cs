@@ -26,6 +26,7 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     private readonly long pageCount;
     private readonly int shift;
     private readonly TraceRegions? regions;
+    private readonly BearableFaults? bearable;
     private readonly TraceFaults faults;
 
     // Pinned and garbage-collected, so that a vCPU in the midst of a batch can go on marking after disposal.
@@ -43,6 +44,7 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         if (granularityBytes == AutoGranularity)
         {
             regions = new TraceRegions(memoryBytes / TraceRegions.RegionBytes);
+            bearable = new BearableFaults(vcpuCount, Stopwatch.GetElapsedTime(0));
             granularityBytes = GuestMemory.PageSizeBytes;
         }
 
@@ -123,6 +125,7 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
         }
 
         long started = Stopwatch.GetTimestamp();
+        regions?.Begin(bearable!.Next(Stopwatch.GetElapsedTime(0, started), faults.Count, faults.Time, FaultDelay > TimeSpan.Zero));
         if (slot.Armed == this && Armers.Count > 0) CollectByVcpus(written);
         else CollectPart(0, 1, written);
         Interlocked.Increment(ref installs);
@@ -183,7 +186,7 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     }
 
     /// <summary>Adds time that a vCPU stood in order to arm.</summary>
-    public void CountArming(int vcpu, long stallTicks) => faults.AddStall(vcpu, stallTicks);
+    public void CountArming(int vcpu, long stallTicks) => faults.AddArming(vcpu, stallTicks);
 
     /// <summary>Counts a fault of a vCPU, see <see cref="TraceFaults.Add"/>.</summary>
     public void CountFault(int vcpu, long stallTicks, TimeSpan delay) => faults.Add(vcpu, stallTicks, delay);

@@ -8,6 +8,7 @@ internal sealed class TraceFaults(int vcpuCount)
     private const int Stride = 16;
     private const int StallTicks = 1;
     private const int LongestHeld = 2;
+    private const int ArmingTicks = 3;
 
     private readonly long[] counters = new long[(vcpuCount + 1) * Stride];
 
@@ -15,7 +16,10 @@ internal sealed class TraceFaults(int vcpuCount)
     public long Count => Sum(0);
 
     /// <summary>Time the vCPUs waited for them.</summary>
-    public TimeSpan StallTime => Stopwatch.GetElapsedTime(0, Sum(StallTicks));
+    public TimeSpan Time => Stopwatch.GetElapsedTime(0, Sum(StallTicks));
+
+    /// <summary>Time the vCPUs stood, for faults or to arm.</summary>
+    public TimeSpan StallTime => Time + Stopwatch.GetElapsedTime(0, Sum(ArmingTicks));
 
     /// <summary>The longest delay one was held back by.</summary>
     public TimeSpan MaxDelay
@@ -36,14 +40,14 @@ internal sealed class TraceFaults(int vcpuCount)
     {
         int at = (vcpu + 1) * Stride;
         Volatile.Write(ref counters[at], counters[at] + 1);
-        AddStall(vcpu, stallTicks);
+        Volatile.Write(ref counters[at + StallTicks], counters[at + StallTicks] + stallTicks);
         if (delay.Ticks > counters[at + LongestHeld]) Volatile.Write(ref counters[at + LongestHeld], delay.Ticks);
     }
 
-    /// <summary>Adds time that the vCPU stood for another reason than a fault; only the vCPU itself calls this.</summary>
-    public void AddStall(int vcpu, long stallTicks)
+    /// <summary>Adds time that the vCPU stood in order to arm; only the vCPU itself calls this.</summary>
+    public void AddArming(int vcpu, long stallTicks)
     {
-        ref long total = ref counters[((vcpu + 1) * Stride) + StallTicks];
+        ref long total = ref counters[((vcpu + 1) * Stride) + ArmingTicks];
         Volatile.Write(ref total, total + stallTicks);
     }
 

@@ -94,6 +94,9 @@ internal sealed class VcpuPace
         }
     }
 
+    /// <summary>Accounts for a step that was run after the batch that broke off before it.</summary>
+    public void RanOneMore() => credit--;
+
     private void EarnUntil(TimeSpan now)
     {
         credit = Math.Min(maxCredit, credit + ((now - accounted).TotalSeconds * stepsPerSecond));

@@ -45,6 +45,49 @@ public sealed class TraceRegionsTests
     }
 
     [Fact]
+    public void No_more_regions_are_tried_at_once_than_the_guest_can_bear_the_faults_of_but_always_one()
+    {
+        var regions = new TraceRegions(10);
+        foreach ((double bearable, int fine) in new[] { (3.5 * TraceRegions.PagesPerRegion, 3), (0, 4), (1e9, 10) })
+        {
+            regions.Begin(bearable);
+            for (int region = 0; region < 10; region++) regions.Collected(region, 1);
+            Assert.Equal(fine, regions.FineCount);
+        }
+    }
+
+    [Fact]
+    public void Where_all_faults_are_more_than_the_guest_can_bear_the_regions_with_most_of_them_are_lifted_whole()
+    {
+        var regions = new TraceRegions(4);
+        for (int region = 0; region < 4; region++) regions.Collected(region, TraceRegions.PagesPerRegion);
+        int[] pages = [100, 10, 90, 20];
+        Collect(1000);
+        Assert.Equal(4, regions.FineCount);
+        Collect(219);
+        Assert.Equal((false, true, false, true), (regions.IsFine(0), regions.IsFine(1), regions.IsFine(2), regions.IsFine(3)));
+        Collect(219);
+        Assert.Equal(2, regions.FineCount);
+
+        void Collect(double bearable)
+        {
+            regions.Begin(bearable);
+            for (int region = 0; region < 4; region++) regions.Collected(region, pages[region]);
+        }
+    }
+
+    [Fact]
+    public void A_guest_bears_a_twentieth_of_its_time_by_what_faults_cost_it_without_a_delay()
+    {
+        var bearable = new BearableFaults(2, TimeSpan.Zero);
+        TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);
+        Assert.Equal(100_000, bearable.Next(Seconds(1), 0, TimeSpan.Zero, delayed: false), 1.0);
+        Assert.Equal(25_000, bearable.Next(Seconds(2), 1000, Seconds(0.004), delayed: false), 1.0);
+        Assert.Equal(12_500, bearable.Next(Seconds(2.5), 1100, Seconds(2), delayed: true), 1.0);
+        Assert.Equal(2_500, bearable.Next(Seconds(2.6), 1110, Seconds(2), delayed: false), 1.0);
+    }
+
+    [Fact]
     public void A_region_that_turns_sparse_is_refined_at_the_next_try_and_its_past_is_forgotten()
     {
         var regions = new TraceRegions(1);

@@ -71,6 +71,17 @@ public sealed class VcpuPaceTests
         Assert.InRange(steps, 1, 100_000 * VcpuPace.MaxCatchUp.TotalSeconds);
     }
 
+    [Fact]
+    public void A_step_after_a_broken_off_batch_counts_too()
+    {
+        var pace = new VcpuPace(1000, 1, TimeSpan.Zero);
+        TimeSpan now = TimeSpan.FromMilliseconds(5.5);
+        Assert.Equal(5, pace.Next(now, out _));
+        pace.Ran(2, now);
+        pace.RanOneMore();
+        Assert.Equal(2, pace.Next(now, out _));
+    }
+
     private static long RunBatches(VcpuPace pace, ref TimeSpan now, int count, double stepNanoseconds)
     {
         long steps = 0;
