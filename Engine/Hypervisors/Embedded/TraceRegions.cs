@@ -30,7 +30,7 @@ internal sealed class TraceRegions(long regionCount)
     private readonly byte[] resting = new byte[regionCount];
     private long fineCount;
     private long dense = DensePages;
-    private long refinements = regionCount;
+    private long refinements = long.MaxValue;
     private long finePages;
     private long fineWritten;
 
