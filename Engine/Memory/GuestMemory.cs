@@ -60,6 +60,14 @@ public abstract class GuestMemory : IDisposable
     /// <returns>False where only holes follow.</returns>
     public abstract bool TryFindData(long offset, out long start, out long end);
 
+    /// <summary>
+    /// Keeps the kernel from gathering the surroundings of a page on a large page of its own accord: it would forget what other processes' page
+    /// tables hold there, a mark of poison too. Where it never gathers pages nothing is done.
+    /// </summary>
+    public virtual void KeepSmall(long page)
+    {
+    }
+
     /// <summary>Checks that a range lies inside the RAM block.</summary>
     protected void CheckRange(long offset, long lengthBytes)
     {

@@ -18,15 +18,22 @@ namespace VmMigration.Engine.Memory;
 /// Any userfaultfd of the process can set the mark once some userfaultfd holds the memory: under an armed write trace that is the
 /// trace's, and else the page is registered for the moment. The mark outlives both.
 /// </para>
+/// <para>
+/// It does not outlive a large page that the kernel makes out of the small ones around it (khugepaged, MADV_COLLAPSE): the table that holds
+/// the mark is thrown away then, whichever process's mapping the large page was made for. So the process is kept from it there, and who maps
+/// the file besides must be too, see <see cref="GuestMemory.KeepSmall"/>.
+/// </para>
 /// </remarks>
 /// <param name="target">The process; see <see cref="Ptrace.WhileStopped"/>.</param>
 /// <param name="address">Address of the RAM block in that process.</param>
+/// <param name="sizeBytes">Its size in bytes.</param>
 /// <param name="byMark">Whether to mark; false takes access away.</param>
-public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
+public sealed class PoisonMarker(PidFd target, ulong address, long sizeBytes, bool byMark)
 {
     private const int CallMprotect = 10;
     private const int CallMadvise = 28;
     private const ulong AdviseDontNeedLocked = 24;
+    private const ulong AdviseNoHugePage = 15;
     private const ulong ProtectionNone = 0;
     private const int MaxAttempts = 1000;
     private const long LargePageBytes = 2 << 20;
@@ -50,6 +57,26 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
         });
     }
 
+    /// <summary>
+    /// Keeps the kernel from making large pages around pages that were marked otherwise; <see cref="Mark"/> does so by itself. Errors are its too.
+    /// </summary>
+    public void KeepSmall(IReadOnlyCollection<long> pages)
+    {
+        if (pages.Count == 0) return;
+        Ptrace.WhileStopped(target, stopped =>
+        {
+            foreach (long page in pages) KeepSmall(stopped, page);
+            return true;
+        });
+    }
+
+    /// <summary>What a large page around a page would take: its first byte in the RAM file, and its length in bytes, which ends with the RAM.</summary>
+    internal static (long Start, long LengthBytes) SurroundingsOf(long page, long sizeBytes)
+    {
+        long start = (page << GuestMemory.PageShift) & ~(LargePageBytes - 1);
+        return (start, Math.Min(LargePageBytes, sizeBytes - start));
+    }
+
     private void MarkAll(Ptrace stopped, long[] pages)
     {
         using var userfaultfd = Userfaultfd.CreateInside(
@@ -58,6 +85,7 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
         Span<PagemapEntry> before = stackalloc PagemapEntry[PagesPerLargePage];
         foreach (long page in pages)
         {
+            KeepSmall(stopped, page);
             ulong pageAddress = AddressOf(page);
             ulong large = pageAddress & ~(ulong)(LargePageBytes - 1);
             pagemap.Read(large, before);
@@ -68,6 +96,16 @@ public sealed class PoisonMarker(PidFd target, ulong address, bool byMark)
             // protection, a page counts as written, which is safe.
             MapAgain(pagemap, large, before);
         }
+    }
+
+    private void KeepSmall(Ptrace stopped, long page)
+    {
+        (long start, long lengthBytes) = SurroundingsOf(page, sizeBytes);
+        ulong from = address + (ulong)start;
+        long outcome = stopped.Call(CallMadvise, from, (ulong)lengthBytes, AdviseNoHugePage);
+
+        // EINVAL: a kernel built without transparent large pages makes none.
+        if (outcome != -Errno.EINVAL) Require(outcome, "madvise", from);
     }
 
     private void MarkOne(Ptrace stopped, Userfaultfd userfaultfd, Pagemap pagemap, ulong pageAddress)

@@ -107,6 +107,13 @@ public sealed class RamFileMemory : GuestMemory
     }
 
     /// <inheritdoc/>
+    public override void KeepSmall(long page)
+    {
+        (long start, long lengthBytes) = PoisonMarker.SurroundingsOf(page, SizeBytes);
+        mapping.DeclineLargePages(start, lengthBytes);
+    }
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (!disposing) return;

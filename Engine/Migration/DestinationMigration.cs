@@ -94,6 +94,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             {
                 control = await following.RunAsync(control, pages, runs, closing).ConfigureAwait(false);
                 await following.DisposeAsync().ConfigureAwait(false);
+                if (Outcome == MigrationOutcome.DestinationOwns) await steps.TryAsync("settle its memory", SettleMemoryAsync).ConfigureAwait(false);
             }
         }
         catch (Exception error) when (commit.HasTakenOver)
@@ -123,6 +124,14 @@ internal sealed class DestinationMigration : IIncomingMigration
 
         if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
         return Outcome;
+    }
+
+    /// <summary>Missing pages came one by one: some may be poisoned, and large pages were taken apart.</summary>
+    private async Task SettleMemoryAsync()
+    {
+        if (vm.Exited.IsCompleted) return;
+        if (!vm.Memory.Poisoned.IsEmpty) await vm.FindPoisonedPagesAsync(CancellationToken.None).ConfigureAwait(false);
+        if (request.Options.PreserveLargePages) await vm.RestoreLargePagesAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
     /// <summary>Receives the VM up to and including the commit.</summary>

@@ -10,6 +10,8 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// <param name="features">What the kernel gives.</param>
 internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFeatures features)
 {
+    private const long RegionPages = LargePageSettings.PageSizeBytes / GuestMemory.PageSizeBytes;
+
     /// <summary>
     /// Why nothing can be mapped before the guest touches it; null where it can. Mapping the parts of a large page one by one would cost
     /// the guest the large page, so that leaving it to the guest's faults, one for 2 MiB, is the better of the two.
@@ -74,12 +76,20 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
         for (long offset = 0; ram.Memory.TryFindData(offset, out long start, out long end); offset = end)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            long first = start / step * step;
-            end = (end + step - 1) / step * step;
+            long first = start / step;
+            long last = (end + step - 1) / step;
+            end = last * step;
+            for (long region = first; region < last;)
+            {
+                // The kernel would refuse one with a poisoned page in it, and stop there.
+                long poisoned = ram.Memory.Poisoned.FindFirst(region * RegionPages, last * RegionPages);
+                long before = poisoned < 0 ? last : poisoned / RegionPages;
 
-            // A region that cannot be mapped by one entry, because a page of it is poisoned for one, stays as it is, and the kernel goes
-            // on.
-            ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)first, (ulong)(end - first));
+                // One that cannot be mapped by one entry for another reason stays as it is, and the kernel goes on.
+                if (before > region) ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)(region * step), (ulong)((before - region) * step));
+                region = before + 1;
+            }
+
             if (end >= ram.Memory.SizeBytes) return;
         }
     }

@@ -11,7 +11,9 @@ internal sealed class QemuPoison : IDisposable
     private readonly QmpEventStream failures;
     private readonly SemaphoreSlim turn = new(1, 1);
     private readonly PoisonSearch search;
+    private readonly PoisonMarker marker;
     private readonly bool byMark;
+    private readonly HashSet<long> keptSmall = [];
     private GuestPhysicalMap? map;
 
     /// <param name="process">The QEMU; it stays the caller's, as <paramref name="ram"/> does.</param>
@@ -23,6 +25,7 @@ internal sealed class QemuPoison : IDisposable
         this.ram = ram;
         search = new(process.Handle.ProcessId, ram.Address, ram.Memory, features.PagemapScan);
         byMark = features.PoisonMarkObstacle is null;
+        marker = new(process.Handle, ram.Address, ram.Memory.SizeBytes, byMark);
         Refused = ram.Obstacle ?? FindObstacle(ram.Backing, features);
         Fallback = Refused is null && !byMark ? $"all access to them is taken away (mprotect): {features.PoisonMarkObstacle}" : null;
         failures = process.Qmp.Subscribe("MEMORY_FAILURE");
@@ -49,6 +52,7 @@ internal sealed class QemuPoison : IDisposable
             (PoisonSource source, DateTimeOffset since) = ReadFailures();
             await Task.Run(() => search.Run(source, since), cancellationToken).ConfigureAwait(false);
             if (ram.Memory.Poisoned.IsEmpty) return [];
+            await Task.Run(KeepSmall, cancellationToken).ConfigureAwait(false);
             GuestPhysicalMap guest = await ReadMapAsync(cancellationToken).ConfigureAwait(false);
             return [.. ram.Memory.Poisoned.ToList().Select(page => page with
             {
@@ -71,9 +75,9 @@ internal sealed class QemuPoison : IDisposable
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var marker = new PoisonMarker(process.Handle, ram.Address, byMark);
             await Task.Run(() => marker.Mark(pages.Select(page => page.Page)), cancellationToken).ConfigureAwait(false);
             foreach (PoisonedPage page in pages) ram.Memory.Poisoned.Add(page);
+            await Task.Run(KeepSmall, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -94,6 +98,16 @@ internal sealed class QemuPoison : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => failures.Dispose();
+
+    /// <summary>Sees to it that marks last, also those that another engine, or the pages of a post-copy, left.</summary>
+    private void KeepSmall()
+    {
+        if (!byMark || Refused is not null) return;
+        long[] pages = [.. ram.Memory.Poisoned.ToList().Select(page => page.Page).Where(page => !keptSmall.Contains(page))];
+        marker.KeepSmall(pages);
+        foreach (long page in pages) ram.Memory.KeepSmall(page);
+        keptSmall.UnionWith(pages);
+    }
 
     /// <summary>QEMU's event names no page: what is found for the first time after one was meant by it.</summary>
     private (PoisonSource Source, DateTimeOffset Since) ReadFailures()

@@ -37,7 +37,7 @@ public sealed class PoisonMarkerTests : IDisposable
     {
         Fill();
         Ptrace.WhileStopped(process.PidFd, stopped => stopped.Call(28, address + (20 * (ulong)Page), (ulong)Page, 4));
-        new PoisonMarker(process.PidFd, address, byMark: true).Mark([3, 20]);
+        new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([3, 20]);
         AssertFailing(3, 20);
         Assert.True(EntryOf(3).IsPoisonMarker);
         Assert.Equal([3, 20], Find(hasPagemapScan: true));
@@ -47,7 +47,7 @@ public sealed class PoisonMarkerTests : IDisposable
     public void Marks_are_found_without_PAGEMAP_SCAN_too()
     {
         Fill();
-        new PoisonMarker(process.PidFd, address, byMark: true).Mark([0, Pages - 1]);
+        new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([0, Pages - 1]);
         Assert.Equal([0, Pages - 1], Find(hasPagemapScan: false));
     }
 
@@ -55,7 +55,7 @@ public sealed class PoisonMarkerTests : IDisposable
     public void Marking_a_marked_page_leaves_it_as_it_is()
     {
         Fill();
-        var marker = new PoisonMarker(process.PidFd, address, byMark: true);
+        var marker = new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true);
         marker.Mark([5]);
         marker.Mark([5, 6]);
         AssertFailing(5, 6);
@@ -70,7 +70,7 @@ public sealed class PoisonMarkerTests : IDisposable
         {
             // Page 8 was written since it was armed, page 9 was not, and page 10 was looked at by the trace once it was marked.
             Write(8);
-            new PoisonMarker(process.PidFd, address, byMark: true).Mark([8, 9, 10]);
+            new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([8, 9, 10]);
             var written = new PageSet(Pages);
             trace.CollectAndRearm(written);
             Write(30);
@@ -91,7 +91,7 @@ public sealed class PoisonMarkerTests : IDisposable
     {
         Fill();
         string path = ProcessMaps.Read(process.Id).Single(mapping => mapping.Start == address).Path;
-        new PoisonMarker(process.PidFd, address, byMark: false).Mark([0, 31]);
+        new PoisonMarker(process.PidFd, address, Pages * Page, byMark: false).Mark([0, 31]);
         ProcessMapping whole = ProcessMaps.FindFile(process.Id, path)!;
         Assert.Equal((address, Pages * Page, true), (whole.Start, whole.SizeBytes, whole.IsShared));
         Assert.Equal([0, 31], Find(hasPagemapScan: true));
@@ -102,7 +102,7 @@ public sealed class PoisonMarkerTests : IDisposable
     {
         process.PidFd.SendSignal(PidFd.SignalKill);
         Eventually.Holds(() => process.PidFd.HasExited);
-        var gone = Assert.ThrowsAny<MigrationException>(() => new PoisonMarker(process.PidFd, address, byMark: true).Mark([1]));
+        var gone = Assert.ThrowsAny<MigrationException>(() => new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([1]));
         Assert.Equal(MigrationErrorReason.VmExited, gone.Reason);
     }
 
