@@ -14,10 +14,17 @@ namespace VmMigration.Engine.Memory;
 /// between the taken mark and the protection would be forgotten. A write between those two needs no fault: the region is being reported,
 /// and its contents are read only afterwards.
 /// </para>
+/// <para>
+/// Protecting takes some 10 ms a GiB, so the lock is held for a part of the memory at a time, and a first write that comes meanwhile goes
+/// before the next part.
+/// </para>
 /// <para>A fault is held back without the lock, in a queue by arrival. When the thread ends, for whatever reason, nothing stays protected.</para>
 /// </remarks>
 internal sealed class FirstWriteHandler : IDisposable
 {
+    // Protected in well under a millisecond.
+    private const int PartBytes = 64 << 20;
+
     private readonly Userfaultfd userfaultfd;
     private readonly PidFd target;
     private readonly ulong address;
@@ -34,6 +41,8 @@ internal sealed class FirstWriteHandler : IDisposable
     private long stallTimestamps;
     private long typicalTimestamps = Stopwatch.Frequency / 50_000;
     private long maxDelayTicks;
+    private volatile bool lifting;
+    private bool ended;
     private bool disposed;
 
     /// <param name="userfaultfd">Made inside the process, handling kernel-mode faults; taken over once constructed.</param>
@@ -102,16 +111,20 @@ internal sealed class FirstWriteHandler : IDisposable
         return (address + (ulong)start, (ulong)(Math.Min(start + (count * RegionBytes), sizeBytes) - start));
     }
 
-    /// <summary>Registers and protects a run of regions that is under no control.</summary>
+    /// <summary>Registers and protects a run of regions that is under no control; <see cref="ThrowIfFailed"/> tells whether that was in vain.</summary>
     public void Add(long first, long count)
     {
         (ulong start, ulong length) = BytesOf(first, count);
         lock (gate)
         {
-            userfaultfd.Register(start, length, UserfaultfdModes.WriteProtect);
-            armed.AddRange(first, count);
-            Protect(start, length, protect: true);
+            if (!ended) userfaultfd.Register(start, length, UserfaultfdModes.WriteProtect);
         }
+
+        ForEachPart(first, count, (part, regions) =>
+        {
+            armed.AddRange(part, regions);
+            Protect(part, regions, protect: true);
+        });
     }
 
     /// <summary>Gives a run of regions up, marks included; who waits for one of them goes on.</summary>
@@ -142,15 +155,11 @@ internal sealed class FirstWriteHandler : IDisposable
     }
 
     /// <summary>Takes the marks of a run of regions and protects it again.</summary>
-    public void Rearm(long first, long count)
+    public void Rearm(long first, long count) => ForEachPart(first, count, (part, regions) =>
     {
-        (ulong start, ulong length) = BytesOf(first, count);
-        lock (gate)
-        {
-            marked.RemoveRange(first, count);
-            Protect(start, length, protect: true);
-        }
-    }
+        marked.RemoveRange(part, regions);
+        Protect(part, regions, protect: true);
+    });
 
     /// <summary>Throws what the thread failed with, or that the process has ended.</summary>
     public void ThrowIfFailed()
@@ -233,13 +242,14 @@ internal sealed class FirstWriteHandler : IDisposable
     private void Lift(ulong faultAddress)
     {
         long region = (long)(faultAddress - address) / RegionBytes;
+        lifting = true;
         lock (gate)
         {
+            lifting = false;
             if (armed.Contains(region) && !marked.Contains(region))
             {
-                (ulong start, ulong length) = BytesOf(region, 1);
                 marked.Add(region);
-                Protect(start, length, protect: false);
+                Protect(region, 1, protect: false);
                 return;
             }
         }
@@ -248,8 +258,30 @@ internal sealed class FirstWriteHandler : IDisposable
         userfaultfd.Wake(faultAddress, GuestMemory.PageSizeBytes);
     }
 
-    private void Protect(ulong start, ulong length, bool protect)
+    /// <summary>
+    /// Does something to a run of regions, part by part, each under the lock; nothing once the thread has ended, for nobody would lift what is
+    /// protected then.
+    /// </summary>
+    private void ForEachPart(long first, long count, Action<long, long> action)
     {
+        long regionsPerPart = Math.Max(1, PartBytes / RegionBytes);
+        for (long end = first + count; first < end; first += regionsPerPart)
+        {
+            // The lock is not fair: who lets go of it and takes it again at once would have it before the thread that waits for it.
+            var spin = new SpinWait();
+            while (lifting) spin.SpinOnce(sleep1Threshold: -1);
+            lock (gate)
+            {
+                if (ended) return;
+                action(first, Math.Min(regionsPerPart, end - first));
+            }
+        }
+    }
+
+    /// <summary>Protects a run of regions or lifts that; under the lock.</summary>
+    private void Protect(long first, long count, bool protect)
+    {
+        (ulong start, ulong length) = BytesOf(first, count);
         var spin = new SpinWait();
         while (userfaultfd.WriteProtect(start, length, protect) == UserfaultfdOutcome.Again) spin.SpinOnce();
     }
@@ -258,6 +290,7 @@ internal sealed class FirstWriteHandler : IDisposable
     {
         lock (gate)
         {
+            ended = true;
             for (long from = 0; armed.TryFindRun(from, RegionCount, out long first, out long count); from = first + count)
             {
                 (ulong start, ulong length) = BytesOf(first, count);

@@ -158,7 +158,12 @@ internal sealed class EmbeddedVcpu : IDisposable
     private void WaitForPage(EmbeddedMissingPages missing, long page)
     {
         if (!missing.Await(page, wake)) return;
-        while (missing.IsMissing(page) && !IsOrdered) wake.WaitOne();
+        while (missing.IsMissing(page) && !IsOrdered)
+        {
+            wake.WaitOne();
+            errands.RunPending();
+        }
+
         missing.Leave(page, wake);
     }
 
