@@ -17,7 +17,7 @@ internal sealed class LocalHostMemory(VmRegistry registry)
     /// <inheritdoc cref="IMigrationHost.AddPoisonedPagesAsync"/>
     /// <remarks>
     /// A page may turn bad at any time, so a migration under way does not keep this out, except at its set-up and its switchover, which
-    /// rely on nobody else pausing and resuming the VM.
+    /// rely on nobody else pausing and resuming the VM. A VM that misses memory takes none either: its pause may have to wait for a page.
     /// </remarks>
     public async Task<IReadOnlyList<PoisonedPage>> AddPoisonedPagesAsync(
         Guid vmId, IReadOnlyList<long> guestPhysicalAddresses, CancellationToken cancellationToken)
@@ -25,7 +25,7 @@ internal sealed class LocalHostMemory(VmRegistry registry)
         VmSlot slot = registry.Find(vmId);
         using AsyncLock.Holder runState = await EnterRunStateAsync(slot, cancellationToken).ConfigureAwait(false);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
-        if (slot.Present.Ownership == VmOwnership.Incoming) VmRefusals.RequireNoMigration(slot, "given poisoned pages");
+        if (slot.Present.Ownership == VmOwnership.Incoming || slot.Present.InPostcopy) VmRefusals.RequireNoMigration(slot, "given poisoned pages");
         IVirtualMachine machine = MachineOf(slot);
         await machine.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
         GuestPhysicalMap map = await machine.ReadGuestPhysicalMapAsync(cancellationToken).ConfigureAwait(false);

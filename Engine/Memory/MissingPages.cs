@@ -15,7 +15,8 @@ public abstract class MissingPages : IDisposable
     public abstract MissingPageStatistics Statistics { get; }
 
     /// <summary>
-    /// Waits on the calling thread until a vCPU touches a missing page; every such page is reported once at least.
+    /// Waits on the calling thread until a vCPU touches a missing page; every such page is reported once at least. Somebody must wait here until
+    /// the last page is placed: the touch of a page that never held anything may need an answer too, and gets it here.
     /// </summary>
     /// <returns>The page's number; −1 once all pages are placed.</returns>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
@@ -27,7 +28,10 @@ public abstract class MissingPages : IDisposable
     /// <summary>Places consecutive pages of zeros and wakes who waits for them.</summary>
     public abstract void PlaceZeros(long firstPage, long count);
 
-    /// <summary>Declares a page poisoned: whoever touches it has a memory error.</summary>
+    /// <summary>
+    /// Declares a missing page poisoned: whoever touches it has a memory error, and the memory's <see cref="GuestMemory.Poisoned"/> holds it. A
+    /// page that is there already stays good.
+    /// </summary>
     public abstract void PlacePoisoned(long page);
 
     /// <summary>The pages that have not been placed.</summary>

@@ -26,6 +26,10 @@ public sealed class UserfaultfdMissingPages : MissingPages
     private readonly MissingPageLedger ledger;
     private readonly PageFaultReader reader;
     private readonly Queue<long> touched = new();
+
+    // Held by whoever places, so that the memory is not given back under a second copy of the last page.
+    private readonly ReaderWriterLockSlim placing = new();
+    private bool givenBack;
     private bool disposed;
 
     /// <summary>Takes the pages away.</summary>
@@ -82,7 +86,12 @@ public sealed class UserfaultfdMissingPages : MissingPages
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (touched.TryDequeue(out long page)) return page;
-                if (ledger.Remaining == 0) return -1;
+                if (ledger.Remaining == 0)
+                {
+                    Unregister();
+                    return -1;
+                }
+
                 bool alive = reader.Wait(Timeout.InfiniteTimeSpan, out ReadOnlySpan<PageFault> faults);
                 foreach (ref readonly PageFault fault in faults) Note((long)(fault.Address - address) >> GuestMemory.PageShift);
                 if (alive || ledger.Remaining == 0) continue;
@@ -99,45 +108,61 @@ public sealed class UserfaultfdMissingPages : MissingPages
     /// <remarks>What was placed is left alone without asking the kernel; a page that two threads place at once, by the kernel's EEXIST.</remarks>
     public override void Place(long firstPage, ReadOnlySpan<byte> contents)
     {
-        long end = firstPage + (contents.Length >> GuestMemory.PageShift);
-        for (long next = firstPage; ledger.TryFindRun(next, end, out long first, out long count); next = first + count)
+        placing.EnterReadLock();
+        try
         {
-            ReadOnlySpan<byte> run = contents.Slice((int)(first - firstPage) << GuestMemory.PageShift, (int)count << GuestMemory.PageShift);
-            var spin = new SpinWait();
-            for (int done = 0; done < run.Length;)
+            long end = firstPage + (contents.Length >> GuestMemory.PageShift);
+            for (long next = firstPage; ledger.TryFindRun(next, end, out long first, out long count); next = first + count)
             {
-                ulong position = AddressOf(first) + (ulong)done;
-                UserfaultfdOutcome outcome = userfaultfd.Copy(position, run[done..], out long copied);
-                done += (int)(copied + Step(outcome, position + (ulong)copied, copied, ref spin));
+                Copy(first, contents.Slice((int)(first - firstPage) << GuestMemory.PageShift, (int)count << GuestMemory.PageShift));
+                NotePlaced(first, count);
             }
-
-            NotePlaced(first, count);
+        }
+        finally
+        {
+            placing.ExitReadLock();
         }
     }
 
     /// <inheritdoc/>
     public override void PlaceZeros(long firstPage, long count)
     {
-        for (long next = firstPage; ledger.TryFindRun(next, firstPage + count, out long first, out long run); next = first + run)
+        placing.EnterReadLock();
+        try
         {
-            FillWithZeros(first, run);
-            NotePlaced(first, run);
+            for (long next = firstPage; ledger.TryFindRun(next, firstPage + count, out long first, out long run); next = first + run)
+            {
+                FillWithZeros(first, run);
+                NotePlaced(first, run);
+            }
+        }
+        finally
+        {
+            placing.ExitReadLock();
         }
     }
 
     /// <inheritdoc/>
     public override void PlacePoisoned(long page)
     {
-        if (!ledger.TryFindRun(page, page + 1, out _, out _)) return;
-        memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
-        var spin = new SpinWait();
-        for (long done = 0; done < GuestMemory.PageSizeBytes;)
+        placing.EnterReadLock();
+        try
         {
-            UserfaultfdOutcome outcome = userfaultfd.Poison(AddressOf(page), GuestMemory.PageSizeBytes, out long marked);
-            done += marked + Step(outcome, AddressOf(page), marked, ref spin);
-        }
+            if (!ledger.TryFindRun(page, page + 1, out _, out _)) return;
+            memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
+            var spin = new SpinWait();
+            for (long done = 0; done < GuestMemory.PageSizeBytes;)
+            {
+                UserfaultfdOutcome outcome = userfaultfd.Poison(AddressOf(page), GuestMemory.PageSizeBytes, out long marked);
+                done += marked + Step(outcome, AddressOf(page), marked, ref spin);
+            }
 
-        NotePlaced(page, 1);
+            NotePlaced(page, 1);
+        }
+        finally
+        {
+            placing.ExitReadLock();
+        }
     }
 
     /// <inheritdoc/>
@@ -158,6 +183,36 @@ public sealed class UserfaultfdMissingPages : MissingPages
             reader.Dispose();
             userfaultfd.Dispose();
             waiting.Dispose();
+            placing.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Once the last page is there: the watched ranges also hold pages that never were missing, and nobody answers for the touch of those any more.
+    /// </summary>
+    private void Unregister()
+    {
+        placing.EnterWriteLock();
+        try
+        {
+            if (givenBack) return;
+            userfaultfd.Unregister(address, (ulong)memory.SizeBytes);
+            givenBack = true;
+        }
+        finally
+        {
+            placing.ExitWriteLock();
+        }
+    }
+
+    private void Copy(long firstPage, ReadOnlySpan<byte> contents)
+    {
+        var spin = new SpinWait();
+        for (int done = 0; done < contents.Length;)
+        {
+            ulong position = AddressOf(firstPage) + (ulong)done;
+            UserfaultfdOutcome outcome = userfaultfd.Copy(position, contents[done..], out long copied);
+            done += (int)(copied + Step(outcome, position + (ulong)copied, copied, ref spin));
         }
     }
 
@@ -165,7 +220,7 @@ public sealed class UserfaultfdMissingPages : MissingPages
     {
         try
         {
-            userfaultfd.Unregister(address, (ulong)memory.SizeBytes);
+            Unregister();
             userfaultfd.CloseInside(target);
         }
         catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.VmExited)

@@ -76,11 +76,15 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     /// <summary>Says with the VM what it waits for in a post-copy; null where it goes on.</summary>
     public Task ReportWaitAsync(string? why) => steps.TryAsync("say what the VM waits for", () => place.ReportWaitAsync(why));
 
+    /// <summary>Records that no page of the VM is missing any more.</summary>
+    public Task RecordPlacedAsync() =>
+        steps.TryAsync("record the end", () => RecordAsync(MigrationJournalState.Completed, CancellationToken.None));
+
     /// <summary>The VM needs nothing more from its source.</summary>
     /// <param name="failure">What is wrong with the VM all the same; null for nothing.</param>
     public async Task EndPostcopyAsync(string? failure)
     {
-        await steps.TryAsync("record the end", () => RecordAsync(MigrationJournalState.Completed, CancellationToken.None)).ConfigureAwait(false);
+        await RecordPlacedAsync().ConfigureAwait(false);
         await steps.TryAsync("give the VM to the host", () => place.EndPostcopyAsync(failure)).ConfigureAwait(false);
         outcome = MigrationOutcome.DestinationOwns;
     }

@@ -100,6 +100,8 @@ internal sealed class DestinationMigration : IIncomingMigration
         catch (Exception error) when (commit.HasTakenOver)
         {
             log.Error(error, "The VM is here, but the migration did not end in order");
+            if (postcopy is { } broken) await steps.TryAsync("end the post-copy", () => broken.DisposeAsync().AsTask()).ConfigureAwait(false);
+            await pages.CloseAsync().ConfigureAwait(false);
             if (error is MigrationException { Reason: MigrationErrorReason.Undecided } unsure)
             {
                 await commit.TellAsync(control!, unsure, farewellLimit).ConfigureAwait(false);
@@ -200,11 +202,14 @@ internal sealed class DestinationMigration : IIncomingMigration
         bool memoryComplete = false;
         bool ready = false;
         PageSet? missing = null;
+        Task<ControlFrame>? next = null;
         while (true)
         {
+            next ??= control.ReceiveAsync(cancellationToken);
             ControlFrame frame = ready && verified
-                ? await ReceiveGrantAsync(control, cancellationToken).ConfigureAwait(false)
-                : await control.ReceiveAsync(cancellationToken).ConfigureAwait(false);
+                ? await WaitForGrantAsync(next, cancellationToken).ConfigureAwait(false)
+                : await next.ConfigureAwait(false);
+            next = null;
             switch (frame.Type)
             {
                 case FrameType.State:
@@ -228,14 +233,15 @@ internal sealed class DestinationMigration : IIncomingMigration
                 case FrameType.Missing when !memoryComplete:
                     MissingFrame.Decode(frame.Payload, missing ??= new(vm.Memory.PageCount));
                     break;
-                case FrameType.Postcopy when !memoryComplete && missing is not null:
+                case FrameType.Postcopy when !memoryComplete:
                     pages.Seal();
                     populator?.Dispose();
                     memoryComplete = true;
-                    await StartPostcopyAsync(control, frame, missing, cancellationToken).ConfigureAwait(false);
+                    await StartPostcopyAsync(control, frame, missing ?? new(vm.Memory.PageCount), cancellationToken).ConfigureAwait(false);
                     break;
                 case FrameType.StateEnd when memoryComplete && !ready:
-                    await state.FinishAsync().ConfigureAwait(false);
+                    next = control.ReceiveAsync(cancellationToken);
+                    await FinishLoadAsync(state, next).ConfigureAwait(false);
                     await control.SendAsync(FrameType.Ready, default, cancellationToken).ConfigureAwait(false);
                     ready = true;
                     break;
@@ -243,7 +249,7 @@ internal sealed class DestinationMigration : IIncomingMigration
                     return frame.Read(ControlMessages.Default.GrantMessage);
                 default:
                     frame.Expect(FrameType.Grant);
-                    throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
+                    throw NotLoaded();
             }
         }
     }
@@ -267,15 +273,31 @@ internal sealed class DestinationMigration : IIncomingMigration
         await control.SendAsync(FrameType.PostcopyStarted, default, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<ControlFrame> ReceiveGrantAsync(ControlConnection control, CancellationToken cancellationToken)
+    /// <summary>
+    /// Ends the load, unless the source goes first: a load in a post-copy waits for pages, which nobody would send any more.
+    /// </summary>
+    private static async Task FinishLoadAsync(IncomingState state, Task<ControlFrame> next)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(grantLimit);
+        Task finishing = state.FinishAsync();
+        if (await Task.WhenAny(finishing, next).ConfigureAwait(false) == next)
+        {
+            (await next.ConfigureAwait(false)).Expect(FrameType.Grant);
+            throw NotLoaded();
+        }
+
+        await finishing.ConfigureAwait(false);
+    }
+
+    private static MigrationException NotLoaded() =>
+        new(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
+
+    private static async Task<ControlFrame> WaitForGrantAsync(Task<ControlFrame> next, CancellationToken cancellationToken)
+    {
         try
         {
-            return await control.ReceiveAsync(limit.Token).ConfigureAwait(false);
+            return await next.WaitAsync(grantLimit, cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        catch (TimeoutException error)
         {
             throw new MigrationException(
                 MigrationErrorReason.TimedOut, $"The source did not grant the VM in {grantLimit.TotalSeconds:F0} s.", null, error);

@@ -23,6 +23,7 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
     private readonly RunStateChain runState;
     private readonly ILogger log;
     private bool settled;
+    private bool disposed;
 
     private DestinationPostcopy(
         IVirtualMachine vm, MissingPages missing, PageSet expected, bool verify, ControlConnection control, DestinationCommit commit, ILogger log)
@@ -31,7 +32,7 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
         this.missing = missing;
         this.commit = commit;
         this.log = log;
-        placement = new(missing, vm.Memory, expected, verify);
+        placement = new(missing, expected, verify);
         requests = new(missing, vm.Memory.PageCount, control, log);
         recovery = new(vm.Memory, missing, placement, log);
         runState = new(log);
@@ -63,6 +64,7 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
     {
         ControlConnection? control = first;
         IncomingPages pages = firstPages;
+        bool waits = false;
         while (true)
         {
             recovery.Use(control);
@@ -82,7 +84,12 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
             control = null;
             log.Warning(end.Error, "The link of the post-copy broke with {Pages} pages missing", missing.RemainingCount);
             if (missing.RemainingCount == 0) await EndAsync(end).ConfigureAwait(false);
-            else await PauseAsync(end.Error!, runs).ConfigureAwait(false);
+            else
+            {
+                waits = true;
+                await PauseAsync(end.Error!, runs).ConfigureAwait(false);
+            }
+
             if (await recovery.WaitAsync(vm, missing.RemainingCount == 0 ? lastWordLimit : Timeout.InfiniteTimeSpan, closing)
                 .ConfigureAwait(false) is not { } next)
             {
@@ -91,13 +98,19 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
             }
 
             (control, pages) = next;
-            if (missing.RemainingCount > 0) await GoOnAsync(control, runs).ConfigureAwait(false);
+            if (!waits) continue;
+
+            // Also where the last page came before this was reached: the data connections do not wait for it.
+            waits = false;
+            await GoOnAsync(control, runs).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Asks for no more pages; where some are missing, whoever touches one waits for ever.</summary>
+    /// <summary>Asks for no more pages; where some are missing, whoever touches one waits for ever. Safe to call twice.</summary>
     public ValueTask DisposeAsync()
     {
+        if (disposed) return ValueTask.CompletedTask;
+        disposed = true;
         recovery.Close();
         requests.Dispose();
         missing.Dispose();
@@ -143,7 +156,12 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
 
         // With all pages there no change of state hangs; with the VM gone each fails.
         await runState.Done.ConfigureAwait(false);
-        if (settled) return;
+        if (settled)
+        {
+            if (failure is not null) await commit.ReportWaitAsync(failure).ConfigureAwait(false);
+            return;
+        }
+
         settled = true;
         await commit.EndPostcopyAsync(failure).ConfigureAwait(false);
     }

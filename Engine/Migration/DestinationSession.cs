@@ -18,6 +18,7 @@ internal sealed class DestinationSession(
         Task<DestinationSessionEnd> reading = ReadAsync();
         Task<Task> ended = Task.WhenAny(reading, vm.Exited, pages.Failure, requests.Failure);
         await Task.WhenAny(ended, placement.AllPlaced).ConfigureAwait(false);
+        if (!ended.IsCompleted) await Task.WhenAny(ended, requests.Ended).ConfigureAwait(false);
         if (!ended.IsCompleted && await TellPlacedAsync().ConfigureAwait(false) is { } unheard) return await StopAsync(reading, unheard).ConfigureAwait(false);
         await ended.ConfigureAwait(false);
         return await StopAsync(reading, await FindEndAsync(reading).ConfigureAwait(false)).ConfigureAwait(false);
@@ -46,6 +47,8 @@ internal sealed class DestinationSession(
 
     private async Task<DestinationSessionEnd?> TellPlacedAsync()
     {
+        // On this word the source lets go of its copy: a host opened on the journal after that must find a VM that is whole.
+        await commit.RecordPlacedAsync().ConfigureAwait(false);
         MissingPageStatistics statistics = missing.Statistics;
         try
         {

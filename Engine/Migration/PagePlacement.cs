@@ -12,7 +12,6 @@ internal sealed class PagePlacement
     private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
 
     private readonly MissingPages missing;
-    private readonly GuestMemory memory;
     private readonly PageSet expected;
     private readonly TaskCompletionSource allPlaced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock hashing = new();
@@ -20,15 +19,14 @@ internal sealed class PagePlacement
     private MissingPagesDigest digest;
 
     /// <param name="missing">Takes the pages.</param>
-    /// <param name="memory">The VM's memory.</param>
     /// <param name="expected">The pages that were missing at first; not changed any more.</param>
     /// <param name="verify">Whether to compute the digest.</param>
-    public PagePlacement(MissingPages missing, GuestMemory memory, PageSet expected, bool verify)
+    public PagePlacement(MissingPages missing, PageSet expected, bool verify)
     {
         this.missing = missing;
-        this.memory = memory;
         this.expected = expected;
         if (verify) unhashed = expected.Copy();
+        if (missing.RemainingCount == 0) allPlaced.TrySetResult();
     }
 
     /// <summary>Completes once no page is missing.</summary>
@@ -77,15 +75,9 @@ internal sealed class PagePlacement
                 missing.PlaceZeros(run.FirstPage, run.PageCount);
                 break;
             default:
-                for (long page = run.FirstPage; page < run.FirstPage + run.PageCount; page++) PlacePoisoned(page);
+                for (long page = run.FirstPage; page < run.FirstPage + run.PageCount; page++) missing.PlacePoisoned(page);
                 break;
         }
-    }
-
-    private void PlacePoisoned(long page)
-    {
-        missing.PlacePoisoned(page);
-        memory.Poisoned.Add(new(page, PoisonSource.Carried, DateTimeOffset.UtcNow));
     }
 
     /// <summary>A page that comes twice, asked for and by itself, counts once.</summary>

@@ -16,6 +16,7 @@ internal sealed class PageRequests : IDisposable
     private readonly Lock gate = new();
     private readonly CancellationTokenSource stop = new();
     private readonly TaskCompletionSource<MigrationException> failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
     private ControlConnection? control;
 
@@ -32,6 +33,9 @@ internal sealed class PageRequests : IDisposable
 
     /// <summary>Completes where touches cannot be noticed any more, which leaves whoever touches a page waiting for the push.</summary>
     public Task<MigrationException> Failure => failure.Task;
+
+    /// <summary>Completes once no touch has to be noticed any more: all pages are there, and touches of others are the kernel's again.</summary>
+    public Task Ended => ended.Task;
 
     /// <summary>Asks nobody from now on.</summary>
     public void Disconnect()
@@ -77,7 +81,12 @@ internal sealed class PageRequests : IDisposable
             while (true)
             {
                 long page = missing.WaitForTouch(stop.Token);
-                if (page < 0) return;
+                if (page < 0)
+                {
+                    ended.TrySetResult();
+                    return;
+                }
+
                 Ask(page);
             }
         }

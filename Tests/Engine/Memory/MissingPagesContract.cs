@@ -61,10 +61,14 @@ public abstract class MissingPagesContract
     }
 
     [Fact]
-    public async Task A_page_that_is_not_missing_is_touched_without_a_wait()
+    public async Task A_page_that_is_not_missing_is_touched_without_being_asked_for()
     {
         await using MissingPagesSubject subject = await StartAsync(Pages((0, 600)));
+        using var end = new CancellationTokenSource();
+        Task<long> serving = WaitForTouchAsync(subject.Missing, end.Token);
         await subject.TouchAsync().WaitAsync(patience, Cancelled);
+        await end.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => serving);
         Assert.Equal(0, subject.Missing.Statistics.Touches);
         Assert.Equal(600, subject.Missing.RemainingCount);
     }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Native;
+using Xunit;
 
 namespace VmMigration.Engine.Tests.Memory;
 
@@ -11,6 +12,57 @@ namespace VmMigration.Engine.Tests.Memory;
 /// </summary>
 public sealed class UserfaultfdMissingPagesTests : MissingPagesContract
 {
+    private const int NeighbourPage = 300;
+
+    private static readonly TimeSpan patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task The_touch_of_a_neighbour_brings_no_large_page_of_zeros_over_missing_pages()
+    {
+        using var ram = new HugeRamFile(regions: 2);
+        using UserfaultfdMissingPages missing = TakeAway(ram, pages: 8);
+        Task<long> serving = ServeAsync(missing);
+        await TouchAsync(ram, NeighbourPage).WaitAsync(patience, TestContext.Current.CancellationToken);
+        byte[] contents = new byte[8 * GuestMemory.PageSizeBytes];
+        new Random(1).NextBytes(contents);
+        missing.Place(0, contents);
+        byte[] actual = new byte[contents.Length];
+        ram.Engine.TryRead(0, actual);
+        Assert.Equal(contents.Length, contents.AsSpan().CommonPrefixLength(actual));
+        Assert.Equal(-1, await serving.WaitAsync(patience, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task After_the_last_page_nobody_waits_for_a_page_that_never_was_missing()
+    {
+        using var ram = new HugeRamFile(regions: 1);
+        using UserfaultfdMissingPages missing = TakeAway(ram, pages: 1);
+        Task<long> serving = ServeAsync(missing);
+        missing.PlaceZeros(0, 1);
+        Assert.Equal(-1, await serving.WaitAsync(patience, TestContext.Current.CancellationToken));
+        await TouchAsync(ram, NeighbourPage).WaitAsync(patience, TestContext.Current.CancellationToken);
+    }
+
+    private static UserfaultfdMissingPages TakeAway(HugeRamFile ram, long pages)
+    {
+        var set = new PageSet(ram.SizeBytes >> GuestMemory.PageShift);
+        set.AddRange(0, pages);
+        Userfaultfd userfaultfd = Userfaultfd.Create(UserfaultfdMissingPages.RequiredFeatures, kernelModeFaults: true);
+        return new(userfaultfd, ram.Self, ram.Address, ram.Engine, ram.File, set);
+    }
+
+    private static Task<long> ServeAsync(UserfaultfdMissingPages missing) => Task.Factory.StartNew(
+        () => missing.WaitForTouch(CancellationToken.None), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static Task TouchAsync(HugeRamFile ram, long page) => Task.Factory.StartNew(
+        () =>
+        {
+            using SafeFileHandle zeros = File.OpenHandle("/dev/zero");
+            Span<byte> place = ram.Guest.Slice(page << GuestMemory.PageShift, sizeof(ulong));
+            Assert.Equal(place.Length, PositionalIo.Read(zeros, 0, place));
+        },
+        CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
     protected override Task<MissingPagesSubject> CreateAsync(
         int pageCount, PageSet missing, Action<GuestMemory> received, long touchedPage)
     {

@@ -16,8 +16,9 @@ internal sealed class MigrationPair : IAsyncDisposable
 
     private MigrationPair(
         MigrationListener listener, IVirtualMachine source, IVirtualMachine destination, DestinationMigration incoming,
-        SourceMigration outgoing, BareVm destinationPlace, MemoryJournal journal)
+        SourceMigration outgoing, BareVm destinationPlace, MemoryJournal journal, IncomingOffer offer)
     {
+        Offer = offer;
         DestinationPlace = destinationPlace;
         Journal = journal;
         this.listener = listener;
@@ -30,6 +31,8 @@ internal sealed class MigrationPair : IAsyncDisposable
     public BareVm DestinationPlace { get; }
 
     public MemoryJournal Journal { get; }
+
+    public IncomingOffer Offer { get; }
 
     public IVirtualMachine Source { get; }
 
@@ -68,7 +71,7 @@ internal sealed class MigrationPair : IAsyncDisposable
             request.MigrationId, "destination", endpoint.Address.ToString(), endpoint.Port, incoming.Ticket.ToArray());
         var outgoing = new SourceMigration(
             new BareVm(sourceFault is null ? source : sourceFault(source)), new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
-        return new(listener, source, destination, incoming, outgoing, place, journal);
+        return new(listener, source, destination, incoming, outgoing, place, journal, offer);
     }
 
     /// <summary>Waits until the source says that it stands in this state; fails where it ends before.</summary>

@@ -1,5 +1,6 @@
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
 using Xunit;
@@ -9,6 +10,8 @@ namespace VmMigration.Engine.Tests.Migration;
 public class PostcopyTests
 {
     private const long MiB = 1 << 20;
+
+    private static readonly TimeSpan patience = TimeSpan.FromSeconds(20);
 
     private static readonly EmbeddedGuest guest = new()
     {
@@ -206,6 +209,89 @@ public class PostcopyTests
 
         Assert.True(status.State == MigrationState.Completed, status.ErrorMessage);
         Assert.Contains(status.Result!.Fallbacks, line => line.Contains("the test says no.", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_load_that_waits_for_a_page_ends_with_its_source()
+    {
+        LoadFault? load = null;
+        await using MigrationPair pair = await MigrationPair.CreateAsync(
+            guest, 32 * MiB, 1, options, null, Cancellation, vm => LoadFault.Wrap(vm, out load));
+        using var cancel = new CancellationTokenSource();
+        await pair.Incoming.BeginAsync(Cancellation);
+        await pair.Outgoing.BeginAsync(Cancellation);
+        Task<MigrationOutcome> arriving = pair.Incoming.RunAsync(Cancellation);
+        Task<MigrationStatus> leaving = pair.Outgoing.RunAsync(cancel.Token);
+        await load!.Reached.WaitAsync(patience, Cancellation);
+
+        await cancel.CancelAsync();
+
+        Assert.Equal(MigrationState.RolledBack, (await leaving.WaitAsync(patience, Cancellation)).State);
+        Assert.Equal(MigrationOutcome.SourceOwns, await arriving.WaitAsync(patience, Cancellation));
+        Assert.Equal(VmState.Running, await pair.Source.GetStateAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task A_vm_whose_last_pages_come_before_the_word_to_go_on_runs_on()
+    {
+        CuttingProxy? proxy = null;
+        await using MigrationPair pair = await NewPairAsync(
+            guest, options, endpoint => (proxy = new(endpoint, long.MaxValue)).Endpoint);
+        await using CuttingProxy cutting = proxy!;
+        using var closing = new CancellationTokenSource();
+        Task<(MigrationStatus, MigrationOutcome Outcome)> running = pair.RunAsync(Cancellation, closing.Token);
+        await pair.WaitForAsync(MigrationState.Postcopy, Cancellation);
+        cutting.CutAfter(100_000);
+        await pair.WaitForAsync(MigrationState.PostcopyPaused, Cancellation);
+        Native.Eventually.Holds(() => pair.Destination.GetStateAsync(Cancellation).GetAwaiter().GetResult() == VmState.Paused);
+
+        // The source's end by hand: every page, and only then the word.
+        await using ControlConnection control =
+            await MigrationDialer.ConnectControlAsync(pair.Offer, ConnectionRole.Recovery, Cancellation);
+        await control.SendAsync(
+            FrameType.Start, new(1, 32 * MiB, true), ControlMessages.Default.StartMessage, Cancellation);
+        PageSet missing = await ReceiveMissingAsync(control, pair.Source.Memory.PageCount);
+        using DataConnection data = MigrationDialer.ConnectData(pair.Offer, 0, Cancellation);
+        using DataConnection urgent = MigrationDialer.ConnectData(pair.Offer, 1, Cancellation);
+        using var unlimited = new BandwidthLimit(0, 0);
+        var sender = new PageSender(pair.Source.Memory, data, 0, 1, unlimited, new(), sent: null);
+        await Task.Run(
+            () =>
+            {
+                sender.SendPass(missing, Cancellation);
+                sender.Flush();
+            },
+            Cancellation);
+        await control.SendAsync(FrameType.Continue, default, Cancellation);
+        ControlFrame frame;
+        do frame = await control.ReceiveAsync(Cancellation).WaitAsync(patience, Cancellation);
+        while (frame.Type == FrameType.Alive);
+        frame.Expect(FrameType.Placed);
+        Assert.Equal(MigrationJournalState.Completed, await StateAsync(pair, MigrationRole.Destination));
+        await control.SendAsync(FrameType.Release, default, Cancellation);
+
+        Native.Eventually.Holds(() => pair.DestinationPlace.PostcopyEnded);
+        Assert.Equal(VmState.Running, await pair.Destination.GetStateAsync(Cancellation));
+        Assert.Null(pair.DestinationPlace.Wait);
+        await closing.CancelAsync();
+        Assert.Equal(MigrationOutcome.DestinationOwns, (await running).Outcome);
+        await AssertReplayAsync(pair, guest);
+    }
+
+    private static async Task<PageSet> ReceiveMissingAsync(ControlConnection control, long pageCount)
+    {
+        var missing = new PageSet(pageCount);
+        while (true)
+        {
+            ControlFrame frame = await control.ReceiveAsync(Cancellation).WaitAsync(patience, Cancellation);
+            if (frame.Type != FrameType.Missing)
+            {
+                frame.Expect(FrameType.Postcopy);
+                return missing;
+            }
+
+            MissingFrame.Decode(frame.Payload, missing);
+        }
     }
 
     private static Task<MigrationPair> NewPairAsync(
