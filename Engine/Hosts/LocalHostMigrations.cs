@@ -25,6 +25,9 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         this.parts = parts;
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
         listener = new(endpoint, parts.Options.Name, parts.Logger, FindOutcome);
+
+        // Beside what comes before the first migration, which should not have to wait for it.
+        _ = DowntimePath.PrepareAsync();
     }
 
     public IPEndPoint Endpoint => listener.Endpoint;
