@@ -42,7 +42,7 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
         IsOwner = true;
         TimeSpan commitTime = watch.Elapsed;
         long? faultsBefore = vm.ReadPageFaults();
-        if (grant.Resume) await ResumeAsync().ConfigureAwait(false);
+        if (grant.Resume) await ResumeAsync(postcopy ? LinkHeartbeat.SilenceLimit : Timeout.InfiniteTimeSpan).ConfigureAwait(false);
         measuring = MeasureAsync(faultsBefore);
         outcome = postcopy ? MigrationOutcome.DestinationReceives : MigrationOutcome.DestinationOwns;
         TimeSpan resumeTime = watch.Elapsed - commitTime;
@@ -125,11 +125,21 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     }
 
     /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>
-    private async Task ResumeAsync()
+    /// <param name="limit">
+    /// How long to wait for it. Where pages are missing the hypervisor may itself wait for one: over a broken link it comes only after this.
+    /// </param>
+    private async Task ResumeAsync(TimeSpan limit)
     {
+        Task resuming = Task.CompletedTask;
         try
         {
-            await vm.ResumeAsync(CancellationToken.None).ConfigureAwait(false);
+            resuming = vm.ResumeAsync(CancellationToken.None);
+            await resuming.WaitAsync(limit).ConfigureAwait(false);
+        }
+        catch (TimeoutException) when (!resuming.IsCompleted)
+        {
+            log.Warning("The VM has not resumed after {Limit}: it may wait for a page", limit);
+            _ = steps.TryAsync("resume the VM", () => resuming);
         }
         catch (MigrationException error) when (error.Reason != MigrationErrorReason.HypervisorFailed)
         {

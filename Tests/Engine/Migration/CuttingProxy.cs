@@ -40,6 +40,9 @@ internal sealed class CuttingProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>Cuts now.</summary>
+    public void Cut() => CloseAll();
+
     public async ValueTask DisposeAsync()
     {
         listening.Dispose();

@@ -278,6 +278,30 @@ public class PostcopyTests
         await AssertReplayAsync(pair, guest);
     }
 
+    [Fact]
+    public async Task A_resume_that_waits_for_a_page_over_a_broken_link_can_be_taken_up_again()
+    {
+        CuttingProxy? proxy = null;
+        HeldResume? held = null;
+        await using MigrationPair pair = await MigrationPair.CreateAsync(
+            guest, 32 * MiB, 1, options, endpoint => (proxy = new(endpoint, long.MaxValue)).Endpoint, Cancellation,
+            vm => HeldResume.Wrap(vm, out held));
+        await using CuttingProxy cutting = proxy!;
+        Task<(MigrationStatus Status, MigrationOutcome Outcome)> running = pair.RunAsync(Cancellation);
+        await held!.Begun.WaitAsync(patience, Cancellation);
+        cutting.Cut();
+
+        await pair.WaitForAsync(MigrationState.PostcopyPaused, Cancellation).WaitAsync(patience, Cancellation);
+        await pair.Outgoing.ResumeAsync(Cancellation);
+        held.Release();
+
+        (MigrationStatus status, MigrationOutcome outcome) = await running;
+        Assert.True(status.State == MigrationState.Completed, status.ErrorMessage);
+        Assert.Equal(MigrationOutcome.DestinationOwns, outcome);
+        Assert.Equal(VmState.Running, await pair.Destination.GetStateAsync(Cancellation));
+        await AssertReplayAsync(pair, guest);
+    }
+
     private static async Task<PageSet> ReceiveMissingAsync(ControlConnection control, long pageCount)
     {
         var missing = new PageSet(pageCount);
