@@ -42,9 +42,10 @@ public sealed class AsyncWriteTrace : WriteTrace
     /// <param name="sizeBytes">Size of the RAM block in bytes.</param>
     /// <param name="granularityBytes">Size of the pages that back the RAM: 4 KiB, or 2 MiB where it is mapped with large pages.</param>
     /// <param name="fallback">Why not what was asked for is used; null where it is.</param>
+    /// <param name="onHugetlbfs">Whether the RAM is on a hugetlbfs.</param>
     public AsyncWriteTrace(
         Userfaultfd userfaultfd, PidFd target, ulong address, long sizeBytes, int granularityBytes = GuestMemory.PageSizeBytes,
-        string? fallback = null)
+        string? fallback = null, bool onHugetlbfs = false)
     {
         Fallback = fallback;
         this.userfaultfd = userfaultfd;
@@ -57,6 +58,8 @@ public sealed class AsyncWriteTrace : WriteTrace
         try
         {
             scan = new PagemapScan(target.ProcessId);
+            if (onHugetlbfs) MakePageTables();
+
             // A range that was never protected counts as written: arm everything once, so that only later writes are reported.
             scan.ProtectAll(address, End);
         }
@@ -139,6 +142,17 @@ public sealed class AsyncWriteTrace : WriteTrace
             scan.Dispose();
             userfaultfd.Dispose();
         }
+    }
+
+    /// <summary>
+    /// A PAGEMAP_SCAN that protects never comes back from memory of a hugetlbfs that has no page tables yet, 1 GiB in which nothing was
+    /// touched, and nothing ends the thread then: the scan waits for a lock it holds itself (walk_hugetlb_range and hugetlb_change_protection,
+    /// Linux 6.7 and later). UFFDIO_WRITEPROTECT makes them, and protects as well; they stay as long as the memory is registered.
+    /// </summary>
+    private void MakePageTables()
+    {
+        var spin = new SpinWait();
+        while (userfaultfd.WriteProtect(address, (ulong)sizeBytes, protect: true) == UserfaultfdOutcome.Again) spin.SpinOnce();
     }
 
     private long PageOf(ulong pageAddress) => (long)(pageAddress - address) >> GuestMemory.PageShift;

@@ -44,7 +44,8 @@ internal sealed class QemuWriteTraces(QemuProcess process, QemuRam ram, KernelFe
     {
         WriteTraceMechanism.AsyncWriteProtect => Attach(
             AsyncWriteTrace.RequiredFeatures, kernelModeFaults: false, userfaultfd => new AsyncWriteTrace(
-                userfaultfd, process.Handle, ram.Address, ram.Memory.SizeBytes, choice.GranularityBytes, choice.Fallback)),
+                userfaultfd, process.Handle, ram.Address, ram.Memory.SizeBytes, choice.GranularityBytes, choice.Fallback,
+                onHugetlbfs: ram.Backing == MemoryBacking.HugeTlb)),
         WriteTraceMechanism.SyncWriteProtect => Attach(
             SyncWriteTrace.RequiredFeatures, kernelModeFaults: true, userfaultfd => new SyncWriteTrace(
                 userfaultfd, process.Handle, ram.Address, ram.Memory.SizeBytes, choice.GranularityBytes, choice.Fallback)),

@@ -105,6 +105,26 @@ public class AsyncWriteTraceTests
         Assert.Equal([17, 200], Collect(trace, 256));
     }
 
+    /// <summary>The kernel would not come back from a scan of such memory that has no page tables.</summary>
+    [Fact]
+    public void Memory_of_a_hugetlbfs_of_which_whole_GiBs_were_never_touched_is_armed_and_collected()
+    {
+        const int callMmap = 9;
+        const ulong readAndWrite = 3;
+        const ulong sharedAnonymousHugetlb2MiBWithoutReserve = 0x1 | 0x20 | 0x4000 | 0x40000 | (21UL << 26);
+        const long sizeBytes = 3L << 30;
+        if (!new LargePageSettings().HasPool) Assert.Skip("The kernel keeps no pages of 2 MiB (CONFIG_HUGETLBFS).");
+        using ForeignProcess process = ForeignProcess.Sleeping();
+        long address = Ptrace.WhileStopped(process.PidFd, stopped => stopped.Call(
+            callMmap, 0, (ulong)sizeBytes, readAndWrite, sharedAnonymousHugetlb2MiBWithoutReserve, ulong.MaxValue, 0));
+        Assert.InRange(address, 1, long.MaxValue);
+        using var trace = new AsyncWriteTrace(
+            Userfaultfd.CreateInside(process.PidFd, AsyncWriteTrace.RequiredFeatures), process.PidFd, (ulong)address, sizeBytes,
+            (int)LargePageSettings.PageSizeBytes, onHugetlbfs: true);
+        Assert.Equal([], Collect(trace, sizeBytes / Page));
+        Assert.Equal([], Collect(trace, sizeBytes / Page));
+    }
+
     [Fact]
     public void Collecting_from_a_process_that_has_ended_fails_instead_of_reporting_nothing()
     {
