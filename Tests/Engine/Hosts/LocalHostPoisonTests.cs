@@ -119,6 +119,31 @@ public sealed class LocalHostPoisonTests
         Assert.Equal(VmState.Paused, (await host.Host.GetVmAsync(specification.Id, Cancel)).State);
     }
 
+    [Fact]
+    public async Task While_memory_of_a_VM_is_still_missing_no_page_of_it_is_poisoned()
+    {
+        await using LocalHost a = await OpenAsync("a");
+        await using LocalHost b = await OpenAsync("b");
+        Guid id = await StartAsync(
+            a, new() { Program = GuestProgramKind.HotSetWriter, WorkingSetBytes = Untouched / 2, StepsPerSecond = 2_000_000 });
+        MigrationStatus started = await MigrationBroker.StartAsync(
+            a, id, b, verified with { Postcopy = PostcopyPolicy.AfterFirstPass, MaxBytesPerSecond = 10_000_000 }, Cancel);
+        bool refused = false;
+        await foreach (MigrationStatus status in a.WatchMigrationAsync(started.Id, Cancel))
+        {
+            if (status.State != MigrationState.Postcopy || refused) continue;
+            var error = await Assert.ThrowsAsync<MigrationException>(() => b.AddPoisonedPagesAsync(id, [Untouched], Cancel));
+            Assert.Equal(MigrationErrorReason.InvalidState, error.Reason);
+            refused = true;
+        }
+
+        Assert.True(refused);
+        MigrationStatus ended = await a.GetMigrationAsync(started.Id, Cancel);
+        Assert.True(ended.State == MigrationState.Completed && ended.Result!.MemoryVerified, ended.ErrorMessage);
+        Assert.Single(await b.AddPoisonedPagesAsync(id, [Untouched], Cancel));
+        Assert.Equal(VmState.Running, (await b.GetVmAsync(id, Cancel)).State);
+    }
+
     private static Task<LocalHost> OpenAsync(string name) => LocalHost.OpenAsync(new() { Name = name }, Cancel);
 
     private static VmSpecification Specify(EmbeddedGuest? guest = null) => new()

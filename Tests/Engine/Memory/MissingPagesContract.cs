@@ -94,6 +94,9 @@ public abstract class MissingPagesContract
         subject.Missing.Place(8, first);
         subject.Missing.Place(0, Contents(5, 16));
         subject.Missing.PlaceZeros(0, 16);
+        subject.Missing.PlacePoisoned(0);
+        subject.Missing.PlacePoisoned(8);
+        Assert.True(subject.Memory.Poisoned.IsEmpty);
         AssertHolds(before, subject.Memory, 0);
         AssertHolds(first, subject.Memory, 8);
         Assert.Equal(0, subject.Missing.RemainingCount);
