@@ -9,6 +9,7 @@ public sealed record KernelFeatures
     private const string UserfaultfdNeed = "userfaultfd (a kernel with it, and no seccomp filter against it)";
     private const string ShmemNeed = "userfaultfd write protection of shared memory (Linux 5.19)";
     private const string UnpopulatedNeed = "userfaultfd write protection of unpopulated pages (Linux 6.4)";
+    private const string PoisonNeed = "UFFDIO_POISON (Linux 6.6)";
     private const string PidfdNeed = "pidfd_getfd (Linux 5.6)";
 
     /// <summary>userfaultfd(2) can be called.</summary>
@@ -87,6 +88,9 @@ public sealed record KernelFeatures
         "Missing pages cannot be handled from outside the VM",
         (Userfaultfd, UserfaultfdNeed),
         (KernelModeFaults, "the right to handle page faults of system calls (root or CAP_SYS_PTRACE, see vm.unprivileged_userfaultfd)"),
+
+        // For a page that turns bad at the source meanwhile. Kernels before it also gather large pages over missing ones.
+        (Poison, PoisonNeed),
         (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 
@@ -128,7 +132,7 @@ public sealed record KernelFeatures
         "Pages cannot be marked as having a memory error",
         (Userfaultfd, UserfaultfdNeed),
         (WriteProtectShmem, ShmemNeed),
-        (Poison, "UFFDIO_POISON (Linux 6.6)"),
+        (Poison, PoisonNeed),
         (PidfdGetfd, PidfdNeed),
         (Ptrace, PtraceNeed));
 

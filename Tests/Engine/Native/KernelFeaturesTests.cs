@@ -97,4 +97,11 @@ public class KernelFeaturesTests
         Assert.Contains("PAGEMAP_SCAN", features.WriteTraceObstacle, StringComparison.Ordinal);
         Assert.Contains("page faults of system calls", features.WriteTraceObstacle, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_kernel_that_cannot_poison_a_missing_page_does_no_post_copy()
+    {
+        Assert.Null(All.PostcopyObstacle);
+        Assert.Contains("UFFDIO_POISON", (All with { Poison = false }).PostcopyObstacle, StringComparison.Ordinal);
+    }
 }
