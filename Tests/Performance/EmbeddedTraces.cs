@@ -7,8 +7,8 @@ using VmMigration.Engine.Memory;
 namespace VmMigration.Performance;
 
 /// <summary>
-/// What a write trace costs an embedded guest: steps a second while the trace is armed and collected in turn, for each unit and each choice of
-/// who arms, as a share of the steps the same guest takes untraced in the same round. One run, turning order.
+/// What a write trace costs an embedded guest: steps a second while the trace is armed and collected in turn, for each unit and each
+/// choice of who arms, as a share of the steps the same guest takes untraced in the same round. One run, turning order.
 /// </summary>
 internal sealed class EmbeddedTraces(int memoryMiB, int vcpuCount, TimeSpan armed, TimeSpan interval, TimeSpan faultTime)
 {
@@ -27,7 +27,8 @@ internal sealed class EmbeddedTraces(int memoryMiB, int vcpuCount, TimeSpan arme
         var ways = (from armer in armers from unit in units select (Armer: armer, Unit: unit)).ToArray();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{memoryMiB} MiB, {vcpuCount} vCPUs on {Environment.ProcessorCount} processors, {rounds} rounds; collected every"
-            + $" {interval.TotalMilliseconds:F0} ms for {armed.TotalSeconds:F1} s; a fault takes {faultTime.TotalMicroseconds:F0} us at least"));
+            + $" {interval.TotalMilliseconds:F0} ms for {armed.TotalSeconds:F1} s;"
+            + $" a fault takes {faultTime.TotalMicroseconds:F0} us at least"));
         foreach (var workload in workloads)
         {
             var runs = ways.ToDictionary(way => way, _ => new List<Figures>());
@@ -36,7 +37,8 @@ internal sealed class EmbeddedTraces(int memoryMiB, int vcpuCount, TimeSpan arme
                 for (int turn = 0; turn < ways.Length; turn++)
                 {
                     var way = ways[(round + turn) % ways.Length];
-                    runs[way].Add(await MeasureAsync(workload.Program, workload.StepsPerSecond, way.Armer.Count, way.Unit.Bytes, cancellationToken));
+                    runs[way].Add(await MeasureAsync(
+                        workload.Program, workload.StepsPerSecond, way.Armer.Count, way.Unit.Bytes, cancellationToken));
                 }
             }
 
@@ -82,7 +84,7 @@ internal sealed class EmbeddedTraces(int memoryMiB, int vcpuCount, TimeSpan arme
             cancellationToken);
         WriteTraceStatistics cost = trace.Statistics;
         return new(
-            traced, traced / untraced, (double)cost.Faults / collections, (double)dirtyPages * GuestMemory.PageSizeBytes / collections,
+            traced, untraced, (double)cost.Faults / collections, (double)dirtyPages * GuestMemory.PageSizeBytes / collections,
             cost.InstallTime / cost.Installs, cost.GuestStallTime / armed / vcpuCount);
     }
 
@@ -103,13 +105,14 @@ internal sealed class EmbeddedTraces(int memoryMiB, int vcpuCount, TimeSpan arme
 
     private static void Print(string way, List<Figures> runs)
     {
-        double Median(Func<Figures, double> figure) => runs.Select(figure).Order().ElementAt(runs.Count / 2);
+        double Median(Func<Figures, double> figure) => PairedRatios.MedianOf(runs.Select(figure));
+        new PairedRatios($"{way} traced/untraced", runs.Select(run => run.StepsPerSecond / run.UntracedStepsPerSecond)).Print();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{way}: {Median(run => run.StepsPerSecond) / 1e6,8:F3} M steps/s, {Median(run => run.Share) * 100,5:F1} % of untraced"
-            + $" ({runs.Min(run => run.Share) * 100:F1} to {runs.Max(run => run.Share) * 100:F1}); per collection"
+            $"    {Median(run => run.StepsPerSecond) / 1e6,8:F3} M steps/s; per collection"
             + $" {Median(run => run.Faults),8:F0} faults, {Median(run => run.DirtyBytes) / (1 << 20),7:F1} MiB dirty,"
             + $" armed in {Median(run => run.Install.TotalMicroseconds),6:F0} us; vCPUs stood {Median(run => run.Stall) * 100:F1} %"));
     }
 
-    private sealed record Figures(double StepsPerSecond, double Share, double Faults, double DirtyBytes, TimeSpan Install, double Stall);
+    private sealed record Figures(
+        double StepsPerSecond, double UntracedStepsPerSecond, double Faults, double DirtyBytes, TimeSpan Install, double Stall);
 }

@@ -47,7 +47,8 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
 
                 results[name][round] = result;
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"round {round + 1} {name,-6} total {result.TotalTime.TotalMilliseconds,6:F0} ms  downtime {result.Downtime.TotalMilliseconds,6:F1} ms"
+                    $"round {round + 1} {name,-6} total {result.TotalTime.TotalMilliseconds,6:F0} ms"
+                    + $"  downtime {result.Downtime.TotalMilliseconds,6:F1} ms"
                     + $"  {result.BytesSent / 1e6,5:F0} MB  {result.Passes,2} passes  unchanged {result.PagesUnchanged,6}"
                     + $"  2M source {Describe(result.LargePagesAtSource)} pause {Describe(result.LargePagesAtPause)}"
                     + $" destination {Describe(result.LargePagesAtDestination)}  faults {result.FaultsAfterResume}"
@@ -55,23 +56,14 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
             }
         }
 
-        double[] ratios =
-        [
-            .. results["2M"].Zip(results["4K"]).Where(pair => pair is { First: not null, Second: not null })
-                .Select(pair => (double)pair.First!.BytesSent / pair.Second!.BytesSent).Order(),
-        ];
-        if (ratios.Length == 0)
-        {
-            Console.WriteLine("No round in which both completed.");
-            return 1;
-        }
-
-        double bytesRatio = ratios[ratios.Length / 2];
+        var bytes = PairedRatios.Of("bytes", "2M", results["2M"], "4K", results["4K"], result => result.BytesSent);
+        bytes.Print();
+        if (double.IsNaN(bytes.Median)) return 1;
         double kept = results["2M"].OfType<MigrationResult>().Min(result => result.LargePagesAtDestination?.Share ?? 0);
         double lost = results["2M-off"].OfType<MigrationResult>().Max(result => result.LargePagesAtDestination?.Share ?? 0);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"bytes 2M/4K median {bytesRatio:F3}; 2M share at the destination at least {kept:P1}, with preservation off at most {lost:P1}"));
-        return bytesRatio <= 1.1 && kept >= 0.99 ? 0 : 1;
+            $"2M share at the destination at least {kept:P1}, with preservation off at most {lost:P1}"));
+        return bytes.Median <= 1.1 && kept >= 0.99 ? 0 : 1;
     }
 
     private async Task<MigrationResult> MeasureAsync(MemoryBacking backing, bool preserve, CancellationToken cancellationToken)
@@ -129,7 +121,8 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(bootLimit);
-        while (!File.Exists(serialLog) || !(await File.ReadAllTextAsync(serialLog, limit.Token)).Contains("FILLED", StringComparison.Ordinal))
+        while (!File.Exists(serialLog)
+            || !(await File.ReadAllTextAsync(serialLog, limit.Token)).Contains("FILLED", StringComparison.Ordinal))
         {
             await Task.Delay(100, limit.Token);
         }
@@ -143,5 +136,6 @@ internal sealed class LargePageComparison(int memoryMiB, int fillMiB, int rewrit
 
     private static string Describe(LargePageCoverage? coverage) => coverage is null
         ? "?"
-        : string.Create(CultureInfo.InvariantCulture, $"{coverage.LargeBytes >> 20}/{coverage.MappedBytes >> 20} MiB ({coverage.Share:P1})");
+        : string.Create(
+            CultureInfo.InvariantCulture, $"{coverage.LargeBytes >> 20}/{coverage.MappedBytes >> 20} MiB ({coverage.Share:P1})");
 }

@@ -13,7 +13,8 @@ var qemu = new Command("qemu", "This engine against QEMU's own migration, plain 
 qemu.SetAction((parse, cancellationToken) => new QemuComparison(
     parse.GetValue(memory), parse.GetValue(fill), parse.GetValue(rewrite)).RunAsync(parse.GetValue(rounds), cancellationToken));
 
-var largePages = new Command("large-pages", "The same Linux guest on pages of 2 MiB, on pages of 4 KiB, and on pages of 2 MiB that are not kept.")
+var largePages = new Command(
+    "large-pages", "The same Linux guest on pages of 2 MiB, on pages of 4 KiB, and on pages of 2 MiB that are not kept.")
 {
     rounds, memory, fill, rewrite,
 };
@@ -25,7 +26,8 @@ var seconds = new Option<double>("--seconds") { Description = "How long a trace 
 var interval = new Option<double>("--interval") { Description = "Milliseconds between two collections.", DefaultValueFactory = _ => 50 };
 var fault = new Option<double>("--fault") { Description = "Microseconds a write fault takes at least.", DefaultValueFactory = _ => 2 };
 var embeddedTraces = new Command(
-    "embedded-traces", "Throughput of embedded guests while their writes are traced by 4K, 2M and Auto, armed by all, one or none of the vCPUs.")
+    "embedded-traces",
+    "Throughput of embedded guests while their writes are traced by 4K, 2M and Auto, armed by all, one or none of the vCPUs.")
 {
     rounds, memory, vcpus, seconds, interval, fault,
 };
@@ -36,7 +38,8 @@ embeddedTraces.SetAction((parse, cancellationToken) => new EmbeddedTraces(
 
 var armed = new Option<int>("--seconds") { Description = "Seconds the trace stays armed per measurement.", DefaultValueFactory = _ => 6 };
 var pass = new Option<int>("--pass") { Description = "Milliseconds between two collections.", DefaultValueFactory = _ => 250 };
-var traces = new Command("traces", "A guest that rewrites memory in a loop, while its writes are traced in 4 KiB, 2 MiB, and as the engine chooses.")
+var traces = new Command(
+    "traces", "A guest that rewrites memory in a loop, while its writes are traced in 4 KiB, 2 MiB, and as the engine chooses.")
 {
     rounds, memory, armed, pass,
 };
@@ -44,4 +47,5 @@ traces.SetAction((parse, cancellationToken) => new TraceComparison(
     parse.GetValue(memory), TimeSpan.FromSeconds(parse.GetValue(armed)), TimeSpan.FromMilliseconds(parse.GetValue(pass)))
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
-return await new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages }.Parse(args).InvokeAsync();
+var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages };
+return await root.Parse(args).InvokeAsync();

@@ -39,23 +39,14 @@ internal sealed class QemuComparison(int memoryMiB, int fillMiB, int rewriteMiB)
 
         foreach (string peer in new[] { "qemu", "multifd" })
         {
-            PrintRatio("total", peer, results["engine"], results[peer], measured => measured.Total);
-            PrintRatio("downtime", peer, results["engine"], results[peer], measured => measured.Downtime);
+            PairedRatios
+                .Of("total   ", "engine", results["engine"], peer, results[peer], measured => measured.Total.TotalMilliseconds)
+                .Print();
+            PairedRatios
+                .Of("downtime", "engine", results["engine"], peer, results[peer], measured => measured.Downtime.TotalMilliseconds)
+                .Print();
         }
 
         return results["engine"].Any(measured => measured is null) ? 1 : 0;
-    }
-
-    private static void PrintRatio(string what, string peer, Measurement?[] own, Measurement?[] other, Func<Measurement, TimeSpan> figure)
-    {
-        double[] ratios =
-        [
-            .. own.Zip(other).Where(pair => pair is { First: not null, Second: not null })
-                .Select(pair => figure(pair.First!) / figure(pair.Second!)).Order(),
-        ];
-        Console.WriteLine(ratios.Length == 0
-            ? $"{what,-8} engine/{peer}: no round in which both completed"
-            : string.Create(CultureInfo.InvariantCulture,
-                $"{what,-8} engine/{peer,-8} median {ratios[ratios.Length / 2]:F2}  (from {ratios[0]:F2} to {ratios[^1]:F2}, {ratios.Length} rounds)"));
     }
 }

@@ -4,8 +4,8 @@ using VmMigration.Engine.Memory;
 namespace VmMigration.Performance;
 
 /// <summary>
-/// Measures how fast a guest's loop rewrites memory while writes are traced in units of 4 KiB, 2 MiB and as the engine chooses, and untraced,
-/// in turning order on one guest per workload.
+/// Measures how fast a guest's loop rewrites memory while writes are traced in units of 4 KiB, 2 MiB and as the engine chooses, and
+/// untraced, in turning order on one guest per workload.
 /// </summary>
 internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpan passTime)
 {
@@ -20,7 +20,8 @@ internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpa
     public async Task<int> RunAsync(int rounds, CancellationToken cancellationToken)
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{memoryMiB} MiB guest under TCG, armed for {armedTime.TotalSeconds} s, collected every {passTime.TotalMilliseconds} ms, {rounds} rounds"));
+            $"{memoryMiB} MiB guest under TCG, armed for {armedTime.TotalSeconds} s,"
+            + $" collected every {passTime.TotalMilliseconds} ms, {rounds} rounds"));
         foreach (RewriteWorkload workload in RewriteWorkload.All)
         {
             var results = ways.ToDictionary(way => way.Name, _ => new List<TraceMeasurement>());
@@ -33,7 +34,8 @@ internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpa
                     TraceMeasurement measured = await guest.MeasureAsync(granularityBytes, armedTime, passTime, cancellationToken);
                     results[name].Add(measured);
                     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                        $"{workload.Name,-9} round {round + 1} {name,-8} {measured.StoresPerSecond / 1e6,8:F2} M stores/s {measured.StoresPerBusySecond / 1e6,7:F2} a busy second"
+                        $"{workload.Name,-9} round {round + 1} {name,-8} {measured.StoresPerSecond / 1e6,8:F2} M stores/s"
+                        + $" {measured.StoresPerBusySecond / 1e6,7:F2} a busy second"
                         + $"  faults a pass {measured.FaultsPerPass,8:F0}  dirty a pass {measured.DirtyBytesPerPass / 1048576.0,7:F1} MiB"
                         + $"  stalled {measured.StallShare,6:P2}  {measured.Mechanism}"));
                 }
@@ -41,19 +43,17 @@ internal sealed class TraceComparison(int memoryMiB, TimeSpan armedTime, TimeSpa
 
             foreach ((string name, _) in ways.Where(way => way.Name != Auto))
             {
-                PrintRatio($"{workload.Name,-9} throughput", name, results[Auto], results[name], measured => measured.StoresPerSecond);
-                PrintRatio($"{workload.Name,-9} a busy second", name, results[Auto], results[name], measured => measured.StoresPerBusySecond);
+                PairedRatios
+                    .Of($"{workload.Name,-9} throughput   ", Auto, results[Auto], name, results[name], measured => measured.StoresPerSecond)
+                    .Print();
+                PairedRatios
+                    .Of(
+                        $"{workload.Name,-9} a busy second", Auto, results[Auto], name, results[name],
+                        measured => measured.StoresPerBusySecond)
+                    .Print();
             }
         }
 
         return 0;
-    }
-
-    private static void PrintRatio(
-        string what, string peer, List<TraceMeasurement> own, List<TraceMeasurement> other, Func<TraceMeasurement, double> figure)
-    {
-        double[] ratios = [.. own.Zip(other).Select(pair => figure(pair.First) / figure(pair.Second)).Order()];
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{what,-23} auto/{peer,-8} median {ratios[ratios.Length / 2]:F3}  (from {ratios[0]:F3} to {ratios[^1]:F3}, {ratios.Length} rounds)"));
     }
 }

@@ -67,7 +67,8 @@ internal sealed class TracedGuest : IAsyncDisposable
         double busySeconds = (ReadRunTime() - runBefore).TotalSeconds
             + (trace?.Mechanism is null or WriteTraceMechanism.AsyncWriteProtect ? 0 : cost!.GuestStallTime.TotalSeconds);
         return new(
-            stores / seconds, stores / busySeconds, (cost?.Faults ?? 0) / (double)passes, (double)(dirtyPages << GuestMemory.PageShift) / passes,
+            stores / seconds, stores / busySeconds, (cost?.Faults ?? 0) / (double)passes,
+            (double)(dirtyPages << GuestMemory.PageShift) / passes,
             (cost?.GuestStallTime.TotalSeconds ?? 0) / seconds, trace?.Mechanism);
     }
 
