@@ -39,25 +39,30 @@ internal sealed class QemuHostPair : IAsyncDisposable
     /// <param name="cancellationToken">Cancels the opening.</param>
     /// <param name="destinationRamDirectory">Where the destination's RAM files go; null makes a directory.</param>
     /// <param name="destinationFeatures">What the destination takes its kernel to give; null has it tried.</param>
+    /// <param name="sourceFeatures">What the source takes its kernel to give; null has it tried.</param>
     public static async Task<QemuHostPair> OpenAsync(
-        CancellationToken cancellationToken, string? destinationRamDirectory = null, KernelFeatures? destinationFeatures = null)
+        CancellationToken cancellationToken, string? destinationRamDirectory = null, KernelFeatures? destinationFeatures = null,
+        KernelFeatures? sourceFeatures = null)
     {
         DirectoryInfo root = Directory.CreateTempSubdirectory("vmm-");
         string sourceRam = Directory.CreateDirectory($"/dev/shm/{root.Name}-a").FullName;
         string destinationRam = destinationRamDirectory ?? Directory.CreateDirectory($"/dev/shm/{root.Name}-b").FullName;
-        LocalHost source = await LocalHost.OpenAsync(
-            new() { Name = "source", StateDirectory = Path.Combine(root.FullName, "a"), RamDirectory = sourceRam }, cancellationToken);
-        LocalHostOptions options = new()
-        {
-            Name = "destination", StateDirectory = Path.Combine(root.FullName, "b"), RamDirectory = destinationRam,
-        };
-        LocalHost destination = destinationFeatures is null
+        LocalHost source = await OpenHostAsync("source", Path.Combine(root.FullName, "a"), sourceRam, sourceFeatures, cancellationToken);
+        LocalHost destination = await OpenHostAsync(
+            "destination", Path.Combine(root.FullName, "b"), destinationRam, destinationFeatures, cancellationToken);
+        return new(root, source, destination) { DestinationRamDirectory = destinationRam };
+    }
+
+    private static async Task<LocalHost> OpenHostAsync(
+        string name, string stateDirectory, string ramDirectory, KernelFeatures? features, CancellationToken cancellationToken)
+    {
+        LocalHostOptions options = new() { Name = name, StateDirectory = stateDirectory, RamDirectory = ramDirectory };
+        return features is null
             ? await LocalHost.OpenAsync(options, cancellationToken)
             : new(await LocalHostParts.OpenAsync(
                 options, (_, directory) => new HypervisorSet([new QemuHypervisor(
-                    new() { StateDirectory = directory.Path, RamDirectory = destinationRam, Features = destinationFeatures })]),
+                    new() { StateDirectory = directory.Path, RamDirectory = ramDirectory, Features = features })]),
                 parts => new LocalHostMigrations(parts), cancellationToken));
-        return new(root, source, destination) { DestinationRamDirectory = destinationRam };
     }
 
     /// <summary>Boots a guest of 256 MiB that has filled 96 MiB and goes on rewriting 16 of them.</summary>
