@@ -2,60 +2,20 @@ using System.Management.Automation;
 
 namespace VmMigration.Cmdlets;
 
-/// <summary>Base of the cmdlets that act on VMs chosen by name, by id or by object.</summary>
-public abstract class VmSelectionCmdlet : MigrationCmdlet
+/// <summary>Base of the cmdlets that act on VMs, which must be chosen.</summary>
+public abstract class VmSelectionCmdlet : VmChoiceCmdlet
 {
-    internal const string ByName = "Name";
-    internal const string ById = "Id";
-    internal const string ByVm = "Vm";
-
     /// <summary>Names of VMs; wildcards are allowed.</summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = ByName, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [SupportsWildcards]
     [ArgumentCompleter(typeof(VmNameCompleter))]
     [Alias("VmName")]
-    public string[] Name { get; set; } = [];
-
-    /// <summary>Identities of VMs.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = ById, ValueFromPipelineByPropertyName = true)]
-    [Alias("VmId")]
-    public Guid[] Id { get; set; } = [];
-
-    /// <summary>VM objects, as Get-MigrationVm writes them. The VM is found by its id, wherever it is now.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = ByVm, ValueFromPipeline = true)]
-    [Alias("Vm")]
-    public MigrationVm[] InputObject { get; set; } = [];
+    public override string[] Name { get; set; } = [];
 
     /// <summary>Hosts to look on, by name (wildcards are allowed) or as objects. Without it, all hosts of this session.</summary>
     [Parameter(ParameterSetName = ByName, ValueFromPipelineByPropertyName = true)]
     [Parameter(ParameterSetName = ById, ValueFromPipelineByPropertyName = true)]
     [ArgumentCompleter(typeof(HostNameCompleter))]
     [Alias("SourceHostName")]
-    public MigrationHostReference[]? HostName { get; set; }
-
-    /// <summary>Finds the chosen VMs and acts on each.</summary>
-    protected override void ProcessRecord()
-    {
-        switch (ParameterSetName)
-        {
-            case ById:
-                foreach (Guid id in Id) ProcessAll(id, token => VmLookup.FindByIdAsync(id, HostName, token));
-                break;
-            case ByVm:
-                foreach (MigrationVm vm in InputObject) ProcessAll(vm, token => VmLookup.FindByIdAsync(vm.Id, null, token));
-                break;
-            default:
-                foreach (string name in Name) ProcessAll(name, token => VmLookup.FindByNameAsync(name, HostName, token));
-                break;
-        }
-    }
-
-    /// <summary>Acts on one VM; <paramref name="target"/> is what the user named it by, for error records.</summary>
-    private protected abstract void ProcessVm(LocatedVm vm, object target);
-
-    private void ProcessAll(object target, Func<CancellationToken, Task<IReadOnlyList<LocatedVm>>> find)
-    {
-        IReadOnlyList<LocatedVm>? vms = Attempt(target, find);
-        foreach (LocatedVm vm in vms ?? []) ProcessVm(vm, target);
-    }
+    public override MigrationHostReference[]? HostName { get; set; }
 }
