@@ -7,8 +7,8 @@ namespace VmMigration.Cmdlets;
 internal static class MigrationCancellation
 {
     /// <summary>
-    /// Cancels a migration and waits until it has ended, whichever way. One in post-copy cannot be cancelled any more: it goes on, and where
-    /// it stands still because its link broke, the wait ends too, for only Resume-VmMigration takes it further.
+    /// Cancels a migration and waits until it has ended, whichever way. One in post-copy cannot be cancelled any more: it goes on, and
+    /// where it stands still because its link broke, the wait ends too, for only Resume-VmMigration takes it further.
     /// </summary>
     /// <returns>Why it was not cancelled; null where it was, or had ended before.</returns>
     public static async Task<MigrationException?> EndAsync(LocatedMigration migration, CancellationToken cancellationToken)

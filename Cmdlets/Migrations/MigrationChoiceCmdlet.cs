@@ -52,8 +52,8 @@ public abstract class MigrationChoiceCmdlet : MigrationCmdlet
         }
     }
 
-    /// <summary>Does the cmdlet's work with the migrations that one argument chose, oldest first; with none where nothing was found.</summary>
-    /// <param name="migrations">The migrations found.</param>
+    /// <summary>Does the cmdlet's work with the migrations that one argument chose, with none where none was found.</summary>
+    /// <param name="migrations">The migrations found, oldest first.</param>
     /// <param name="target">What the user named them by, for error records.</param>
     private protected abstract void ProcessFound(IReadOnlyList<LocatedMigration> migrations, object target);
 

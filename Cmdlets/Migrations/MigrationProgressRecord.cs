@@ -42,7 +42,8 @@ internal static class MigrationProgressRecord
         {
             return string.Create(CultureInfo.InvariantCulture,
                 $"{status.State}, the VM runs on {status.DestinationHostName}: "
-                + $"{(progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB missing there, {progress.BytesPerSecond / (1 << 20):F0} MiB/s");
+                + $"{(progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB missing there, "
+                + $"{progress.BytesPerSecond / (1 << 20):F0} MiB/s");
         }
 
         string slowed = progress.VcpuShare is > 0 and < 1

@@ -41,7 +41,8 @@ internal sealed class VmMigrationJob : Job
         try
         {
             // Too late to cancel: the job ends the way the migration does, or without it where it stands still.
-            MigrationException? refusal = Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult();
+            MigrationException? refusal =
+                Task.Run(() => MigrationCancellation.EndAsync(migration, disposal.Token)).GetAwaiter().GetResult();
             MigrationStatus now = Task.Run(() => migration.Host.GetMigrationAsync(status.Id, disposal.Token)).GetAwaiter().GetResult();
             if (!now.HasEnded)
             {

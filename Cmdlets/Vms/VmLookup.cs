@@ -6,8 +6,9 @@ using VmMigration.Engine.Migration;
 namespace VmMigration.Cmdlets;
 
 /// <summary>
-/// Finds VMs on the hosts of this session. A VM that is being migrated is on two hosts: the copy that cannot run is left out where the other
-/// one is found too. That is the destination's until it has the VM's state, and from then on the source's, which only serves its memory.
+/// Finds VMs on the hosts of this session. A VM that is being migrated is on two hosts: the copy that cannot run is left out where the
+/// other one is found too. That is the destination's until it has the VM's state, and from then on the source's, which only serves its
+/// memory.
 /// </summary>
 internal static class VmLookup
 {

@@ -56,7 +56,8 @@ public sealed class CompletionTests : IDisposable
     [InlineData("Start-VmMigration web b -WriteTraceGranularity ", "2MB", "4KB", "64KB", "1GB", "Auto")]
     [InlineData("Start-VmMigration web b -Postcopy ", "AfterFirstPass", "Never", "WhenNotConverging")]
     [InlineData("New-MigrationVm -MemoryBacking ", "BasePages", "HugeTlb", "TransparentHugePages")]
-    public void Ways_are_offered_and_no_invalid_one(string line, params string[] offered) => Assert.Equal(offered.Order(), Complete(line).Order());
+    public void Ways_are_offered_and_no_invalid_one(string line, params string[] offered) =>
+        Assert.Equal(offered.Order(), Complete(line).Order());
 
     private bool IsOurs(string text) => text.EndsWith(session.Suffix, StringComparison.Ordinal);
 

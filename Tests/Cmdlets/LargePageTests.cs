@@ -4,7 +4,8 @@ namespace VmMigration.Cmdlets.Tests;
 
 public sealed class LargePageTests
 {
-    private const string OnLargePages = "-MemoryBytes 64MB -MemoryBacking TransparentHugePages -Program SequentialWriter -StepsPerSecond 20000";
+    private const string OnLargePages =
+        "-MemoryBytes 64MB -MemoryBacking TransparentHugePages -Program SequentialWriter -StepsPerSecond 20000";
 
     [Fact]
     public void A_running_VM_tells_its_backing_and_what_of_it_is_on_large_pages()
@@ -39,7 +40,8 @@ public sealed class LargePageTests
     public void The_backing_travels_with_the_VM_and_the_result_tells_the_coverage()
     {
         using ModuleSession session = ModuleSession.WithRunningVm(OnLargePages);
-        ScriptOutcome outcome = session.RunClean("(Start-VmMigration $vm $b -VerifyMemory -Wait).Result; Get-MigrationVm $vm; Get-LargePage $vm");
+        ScriptOutcome outcome = session.RunClean(
+            "(Start-VmMigration $vm $b -VerifyMemory -Wait).Result; Get-MigrationVm $vm; Get-LargePage $vm");
         Assert.Equal(MemoryBacking.TransparentHugePages, ((MigrationVm)outcome.Output[1]).MemoryBacking);
         var pages = (VmLargePages)outcome.Output[2];
         Assert.Equal((session.HostB, MemoryBacking.TransparentHugePages), (pages.HostName, pages.Backing));

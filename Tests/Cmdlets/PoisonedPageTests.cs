@@ -14,12 +14,14 @@ public sealed class PoisonedPageTests : IDisposable
     [Fact]
     public void Added_pages_are_listed_with_address_source_and_time()
     {
-        ScriptOutcome outcome = session.RunClean("Get-PoisonedPage $vm; Add-PoisonedPage $vm 0x800000, 9437184 -Force -PassThru; Get-PoisonedPage $vm");
+        ScriptOutcome outcome = session.RunClean(
+            "Get-PoisonedPage $vm; Add-PoisonedPage $vm 0x800000, 9437184 -Force -PassThru; Get-PoisonedPage $vm");
         IReadOnlyList<PoisonedPage> pages = outcome.All<PoisonedPage>();
         Assert.Equal(4, pages.Count);
         Assert.Equal(pages.Take(2), pages.Skip(2));
         Assert.Equal([0x800000L, 0x900000L], pages.Take(2).Select(page => page.GuestPhysicalAddress!.Value));
-        Assert.All(pages, page => Assert.Equal((session.VmName, session.HostA, PoisonSource.Injected), (page.VmName, page.HostName, page.Source)));
+        Assert.All(pages, page => Assert.Equal(
+            (session.VmName, session.HostA, PoisonSource.Injected), (page.VmName, page.HostName, page.Source)));
         Assert.All(pages, page => Assert.InRange(page.Since, DateTimeOffset.UtcNow - TimeSpan.FromMinutes(1), DateTimeOffset.UtcNow));
         Assert.Equal(VmState.Running, session.RunClean("Get-MigrationVm $vm").Single<MigrationVm>().State);
     }
@@ -30,7 +32,9 @@ public sealed class PoisonedPageTests : IDisposable
         Assert.Single(session.RunClean("Add-PoisonedPage $vm 0x800123, 0x800fff -Force -PassThru").Output);
         Assert.Empty(session.RunClean("Add-PoisonedPage $vm 0x800000 -Force -PassThru").Output);
         Assert.Empty(session.RunClean("Add-PoisonedPage $vm 0x900000 -Force").Output);
-        Assert.Equal([0x800000L, 0x900000L], session.RunClean("Get-PoisonedPage $vm").All<PoisonedPage>().Select(page => page.GuestPhysicalAddress!.Value));
+        Assert.Equal(
+            [0x800000L, 0x900000L],
+            session.RunClean("Get-PoisonedPage $vm").All<PoisonedPage>().Select(page => page.GuestPhysicalAddress!.Value));
     }
 
     [Fact]

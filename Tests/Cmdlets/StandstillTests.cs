@@ -53,8 +53,11 @@ public sealed class StandstillTests : IAsyncLifetime
     public void Resume_takes_it_from_the_error_and_says_so_only_where_asked()
     {
         host.MoveTo(EngineState.PostcopyPaused);
-        ScriptOutcome outcome = session.Run("Wait-VmMigration $vm -ErrorVariable failures; $failures.TargetObject | Resume-VmMigration -PassThru");
-        Assert.Equal((MigrationState.Postcopy, 1024L), (outcome.Single<VmMigrationOperation>().State, outcome.Single<VmMigrationOperation>().PagesMissing));
+        ScriptOutcome outcome = session.Run(
+            "Wait-VmMigration $vm -ErrorVariable failures; $failures.TargetObject | Resume-VmMigration -PassThru");
+        Assert.Equal(
+            (MigrationState.Postcopy, 1024L),
+            (outcome.Single<VmMigrationOperation>().State, outcome.Single<VmMigrationOperation>().PagesMissing));
         Assert.Equal(1, host.Resumes);
         host.MoveTo(EngineState.PostcopyPaused);
         Assert.Empty(session.RunClean("Resume-VmMigration $vm -WhatIf; Resume-VmMigration $vm").Output);
@@ -133,7 +136,8 @@ public sealed class StandstillTests : IAsyncLifetime
     [InlineData(EngineState.Completed)]
     public async Task A_cancellation_in_post_copy_is_refused_and_waits_until_that_ends_or_stands_still(EngineState end)
     {
-        Task<Engine.MigrationException?> ending = MigrationCancellation.EndAsync(new(host, host.Status), TestContext.Current.CancellationToken);
+        Task<Engine.MigrationException?> ending = MigrationCancellation.EndAsync(
+            new(host, host.Status), TestContext.Current.CancellationToken);
         Assert.True(SpinWait.SpinUntil(() => host.Cancellations > 0, Limit));
         Assert.False(ending.IsCompleted);
         host.MoveTo(end);

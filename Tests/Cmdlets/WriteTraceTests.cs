@@ -11,7 +11,8 @@ public sealed class WriteTraceTests
     public void The_last_migration_tells_what_its_trace_cost_and_what_was_written_in_each_pass()
     {
         using ModuleSession session = ModuleSession.WithRunningVm();
-        ScriptOutcome outcome = session.RunClean("$done = Start-VmMigration $vm $b -Wait; $done.Result; Get-WriteTrace $vm; $done | Get-WriteTrace");
+        ScriptOutcome outcome = session.RunClean(
+            "$done = Start-VmMigration $vm $b -Wait; $done.Result; Get-WriteTrace $vm; $done | Get-WriteTrace");
         var result = (VmMigrationResult)outcome.Output[0];
         var trace = (VmWriteTrace)outcome.Output[1];
         Assert.Equal((session.VmName, session.HostA, MigrationState.Completed), (trace.VmName, trace.SourceHostName, trace.State));
@@ -83,7 +84,8 @@ public sealed class WriteTraceTests
     public void A_granularity_that_cannot_be_is_refused_by_the_engine()
     {
         using ModuleSession session = ModuleSession.WithRunningVm();
-        Assert.StartsWith("InvalidArgument", session.RunFailing("Start-VmMigration $vm $b -WriteTraceGranularity 3000").FullyQualifiedErrorId);
+        Assert.StartsWith(
+            "InvalidArgument", session.RunFailing("Start-VmMigration $vm $b -WriteTraceGranularity 3000").FullyQualifiedErrorId);
     }
 
     [Fact]
@@ -94,7 +96,8 @@ public sealed class WriteTraceTests
         VmWriteTrace trace = session.RunClean("Start-VmMigration $vm $b -VerifyMemory -Wait | Get-WriteTrace").Single<VmWriteTrace>();
         Assert.InRange(trace.Faults, 1, long.MaxValue);
         Assert.InRange(trace.StallTime, trace.Faults * TimeSpan.FromMilliseconds(0.1), TimeSpan.MaxValue);
-        Assert.StartsWith("InvalidArgument", session.RunFailing("New-MigrationVm bad-$s $a 16MB -TraceArmingVcpus 2").FullyQualifiedErrorId);
+        Assert.StartsWith(
+            "InvalidArgument", session.RunFailing("New-MigrationVm bad-$s $a 16MB -TraceArmingVcpus 2").FullyQualifiedErrorId);
     }
 
     [Fact]
@@ -115,7 +118,9 @@ public sealed class WriteTraceTests
             ($report | Start-VmMigration -WriteTraceGranularity 2MB -Wait).Result.WriteTraceGranularityBytes
             """);
         var options = (VmMigrationOptions)outcome.Output[0];
-        Assert.Equal((64 << 10, false, PostcopyPolicy.WhenNotConverging), (options.WriteTraceGranularityBytes, options.PreserveLargePages, options.Postcopy));
+        Assert.Equal(
+            (64 << 10, false, PostcopyPolicy.WhenNotConverging),
+            (options.WriteTraceGranularityBytes, options.PreserveLargePages, options.Postcopy));
         Assert.Equal(2 << 20, outcome.Output[1]);
     }
 }

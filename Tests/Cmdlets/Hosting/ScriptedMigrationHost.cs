@@ -102,10 +102,12 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
         Cancellations++;
-        return Task.FromException<MigrationStatus>(new Engine.MigrationException(Engine.MigrationErrorReason.InvalidState, "It is too late."));
+        return Task.FromException<MigrationStatus>(
+            new Engine.MigrationException(Engine.MigrationErrorReason.InvalidState, "It is too late."));
     }
 
-    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<VmDescription>>([]);
+    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<VmDescription>>([]);
 
     public Task<HostDescription> DescribeAsync(CancellationToken cancellationToken) => Task.FromResult(new HostDescription
     {
@@ -121,9 +123,11 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    public Task<VmDescription> CreateVmAsync(VmSpecification specification, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<VmDescription> CreateVmAsync(VmSpecification specification, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
-    public Task<VmDescription> RegisterVmAsync(VmRegistration registration, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<VmDescription> RegisterVmAsync(VmRegistration registration, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
@@ -146,12 +150,15 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     public Task<Engine.Memory.LargePageCoverage?> ReadLargePagesAsync(Guid vmId, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
-    public Task<IReadOnlyList<Engine.Migration.PreflightFinding>> CheckIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Engine.Migration.PreflightFinding>> CheckIncomingAsync(
+        IncomingRequest request, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
-    public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 }

@@ -59,15 +59,27 @@ public sealed class ResultOutputTests
                 MaxFaultDelay = TimeSpan.FromMilliseconds(20),
                 LargePagesAtSource = new(1 << 30, 1 << 30),
                 LargePagesAtDestination = new(1 << 30, 1 << 29),
-                PoisonedPages = [new() { VmId = plain.VmId, VmName = "web01", HostName = "kvm02", Page = 1, Source = PoisonSource.Carried, Since = DateTimeOffset.UnixEpoch }],
+                PoisonedPages =
+                [
+                    new()
+                    {
+                        VmId = plain.VmId,
+                        VmName = "web01",
+                        HostName = "kvm02",
+                        Page = 1,
+                        Source = PoisonSource.Carried,
+                        Since = DateTimeOffset.UnixEpoch,
+                    },
+                ],
                 Postcopy = new(500, 77, TimeSpan.FromMilliseconds(30), TimeSpan.FromSeconds(2), 1),
             },
         };
         string shown = Render(console => ResultTable.Write(console, [full]));
         string[] expected =
         [
-            "AdaptiveWriteProtect", @"unit +│ +2\.0 MiB", "1,234, the guest waited 5\\.0 ms", "20\\.0 ms", @"at the source +│ +100\.0 %", @"at the pause +│ +unknown",
-            @"at the destination +│ +50\.0 %", @"Poisoned pages +│ +1 ", "500 pages in 2\\.00 s", "77, the guest stood 30\\.0 ms", @"interruptions +│ +1 ",
+            "AdaptiveWriteProtect", @"unit +│ +2\.0 MiB", "1,234, the guest waited 5\\.0 ms", "20\\.0 ms",
+            @"at the source +│ +100\.0 %", @"at the pause +│ +unknown", @"at the destination +│ +50\.0 %", @"Poisoned pages +│ +1 ",
+            "500 pages in 2\\.00 s", "77, the guest stood 30\\.0 ms", @"interruptions +│ +1 ",
         ];
         Assert.All(expected, pattern => Assert.Matches(pattern, shown));
         string bare = Render(console => ResultTable.Write(console, [plain]));

@@ -60,7 +60,9 @@ public sealed class RunnerTests
         Assert.InRange(postcopy.Pages, 1, 32L * 256);
         Assert.InRange(postcopy.Duration, TimeSpan.FromTicks(1), TimeSpan.FromMinutes(1));
         JsonNode outputs = result["Run"]!["Outputs"]!;
-        Assert.Equal(("kvm02", "Running", postcopy.Pages), ((string?)outputs["host"], (string?)outputs["state"], (long)outputs["pagesMissingAtResume"]!));
+        Assert.Equal(
+            ("kvm02", "Running", postcopy.Pages),
+            ((string?)outputs["host"], (string?)outputs["state"], (long)outputs["pagesMissingAtResume"]!));
     }
 
     [Fact]

@@ -13,7 +13,8 @@ public sealed class EmbeddedMissingPagesTests : MissingPagesContract
     {
         // A sequential writer that was stopped just before the page, and halts after its first write there.
         long steps = touchedPage * GuestMemory.PageSizeBytes / sizeof(ulong);
-        VmSpecification specification = Specification(GuestProgramKind.SequentialWriter, (long)pageCount << GuestMemory.PageShift, vcpuCount: 1)
+        VmSpecification specification = Specification(
+            GuestProgramKind.SequentialWriter, (long)pageCount << GuestMemory.PageShift, vcpuCount: 1)
             .HaltingAfter(steps + 1);
         EmbeddedVirtualMachine vm = await MakePausedAsync(specification, steps);
         received(vm.Memory);

@@ -12,7 +12,8 @@ public sealed class LargePageTests
     [Fact]
     public async Task Memory_is_on_the_pages_the_specification_names_and_its_coverage_says_so()
     {
-        foreach ((MemoryBacking backing, long large) in new[] { (MemoryBacking.TransparentHugePages, 16 * MiB), (MemoryBacking.BasePages, 0) })
+        (MemoryBacking, long)[] expected = [(MemoryBacking.TransparentHugePages, 16 * MiB), (MemoryBacking.BasePages, 0)];
+        foreach ((MemoryBacking backing, long large) in expected)
         {
             await using EmbeddedVirtualMachine vm = await PrepareIncomingAsync(
                 Specification(GuestProgramKind.Idle, 32 * MiB) with { Backing = backing });

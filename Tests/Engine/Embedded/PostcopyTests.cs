@@ -120,7 +120,9 @@ public sealed class PostcopyTests
         return all;
     }
 
-    /// <summary>Makes the destination of a paused VM, with a random part of its pages there and the others missing and full of rubbish.</summary>
+    /// <summary>
+    /// Makes the destination of a paused VM, with a random part of its pages there and the others missing and full of rubbish.
+    /// </summary>
     private static async Task<(EmbeddedVirtualMachine Vm, MissingPages Missing)> TakeAsync(
         EmbeddedVirtualMachine source, double share, Random random)
     {

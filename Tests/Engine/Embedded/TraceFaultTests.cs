@@ -99,7 +99,8 @@ public sealed class TraceFaultTests
         var times = new List<TimeSpan>();
         for (int i = 0; i < 11; i++)
         {
-            await using EmbeddedVirtualMachine vm = await MakePausedAsync(Specification(GuestProgramKind.SequentialWriter, vcpuCount: 1).HaltingAfter(1));
+            await using EmbeddedVirtualMachine vm = await MakePausedAsync(
+                Specification(GuestProgramKind.SequentialWriter, vcpuCount: 1).HaltingAfter(1));
             using WriteTrace trace = await vm.StartWriteTraceAsync(4096, Cancelled);
             trace.FaultDelay = WriteTrace.MaxFaultDelay;
             await vm.ResumeAsync(Cancelled);

@@ -72,7 +72,8 @@ public sealed class IncomingCheckTests : IDisposable
     public async Task Large_pages_need_no_room_in_the_directory_for_small_ones()
     {
         memory = new(1L << 60, 1L << 60);
-        VmSpecification large = SampleVms.Qemu(memoryBytes: 1L << 50) with { Backing = MemoryBacking.TransparentHugePages, Qemu = new QemuGuest() };
+        VmSpecification large =
+            SampleVms.Qemu(memoryBytes: 1L << 50) with { Backing = MemoryBacking.TransparentHugePages, Qemu = new QemuGuest() };
 
         Assert.DoesNotContain(await CheckAsync(large), finding => finding.Check == "DestinationRamDirectory");
         Assert.Contains(

@@ -51,7 +51,8 @@ public sealed class LocalHostPoisonTests
         await using LocalHost b = await OpenAsync("b");
 
         // It fills its half of the memory once, as fast as it goes: at this rate the first pass takes most of a second.
-        Guid id = await StartAsync(a, new() { Program = GuestProgramKind.SequentialWriter, WorkingSetBytes = Untouched, HaltAfterSteps = Untouched / 8 });
+        Guid id = await StartAsync(
+            a, new() { Program = GuestProgramKind.SequentialWriter, WorkingSetBytes = Untouched, HaltAfterSteps = Untouched / 8 });
         MigrationStatus started = await MigrationBroker.StartAsync(a, id, b, verified with { MaxBytesPerSecond = 40_000_000 }, Cancel);
         await foreach (MigrationStatus status in a.WatchMigrationAsync(started.Id, Cancel))
         {

@@ -42,11 +42,13 @@ internal sealed class ScriptedMachine(VmSpecification specification, ScriptedPro
         return Task.CompletedTask;
     }
 
-    public Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<WriteTrace> StartWriteTraceAsync(int granularityBytes, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public LargePageCoverage? ReadLargePageCoverage() => null;
 
-    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => throw new NotSupportedException();
 

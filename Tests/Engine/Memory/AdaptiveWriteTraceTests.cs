@@ -106,7 +106,8 @@ public class AdaptiveWriteTraceTests
         using var writer = new WritingProcess(ram, atRandom: true);
 
         // Costs at the edge, so that regions go to and fro by chance.
-        using AdaptiveWriteTrace trace = Arm(writer.PidFd, writer.Address, costs with { SyncFault = TimeSpan.Zero, NeedlessPage = TimeSpan.FromTicks(5) });
+        using AdaptiveWriteTrace trace = Arm(
+            writer.PidFd, writer.Address, costs with { SyncFault = TimeSpan.Zero, NeedlessPage = TimeSpan.FromTicks(5) });
         var copy = new byte[ram.SizeBytes];
         ram.Engine.TryRead(0, copy);
         var written = new PageSet(PageCount);
@@ -121,7 +122,9 @@ public class AdaptiveWriteTraceTests
             // Looked at often: a page whose write was lost is soon written again, and reported then.
             writer.Stop();
             Take();
-            Assert.True(ram.Guest.Slice(0, copy.Length).SequenceEqual(copy), $"A page differs after round {round} that the trace did not report.");
+            Assert.True(
+                ram.Guest.Slice(0, copy.Length).SequenceEqual(copy),
+                $"A page differs after round {round} that the trace did not report.");
             writer.Continue();
         }
 
@@ -141,7 +144,9 @@ public class AdaptiveWriteTraceTests
     private static AdaptiveWriteTrace Arm(PidFd target, ulong address, TraceCosts? given = null) =>
         (AdaptiveWriteTrace)WriteTraceConformanceTests.Arm(0, target, address, PageCount * Page, given ?? costs);
 
-    /// <summary>Waits until the writer has stored to each of its places since this call: its counter is in the page, and only grows.</summary>
+    /// <summary>
+    /// Waits until the writer has stored to each of its places since this call: its counter is in the page, and only grows.
+    /// </summary>
     private static void WriteEverything(RamFile ram, long strideBytes = Page)
     {
         long start = Highest(ram, 0, PageCount * (long)Page, strideBytes);

@@ -70,7 +70,10 @@ public class FirstWriteHandlerTests
             for (long page = 0; page < PageCount && !stop.IsCancellationRequested; page++)
             {
                 long start = Stopwatch.GetTimestamp();
-                if (PositionalIo.Read(source, 0, ram.Guest.Slice(page * Page, 1)) != 1) throw new InvalidOperationException("Nothing was stored.");
+                if (PositionalIo.Read(source, 0, ram.Guest.Slice(page * Page, 1)) != 1)
+                {
+                    throw new InvalidOperationException("Nothing was stored.");
+                }
                 stored(Stopwatch.GetElapsedTime(start));
                 if (!started.IsSet) started.Set();
             }

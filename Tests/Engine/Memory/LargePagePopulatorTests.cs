@@ -92,7 +92,8 @@ public class LargePagePopulatorTests
         using var ram = new HugeRamFile(regions: 1);
         using LargePagePopulator populator = ram.Populator();
         Assert.Equal(
-            MigrationErrorReason.InvalidArgument, Assert.Throws<MigrationException>(() => populator.Populate(Region - Page, 2 * Page)).Reason);
+            MigrationErrorReason.InvalidArgument,
+            Assert.Throws<MigrationException>(() => populator.Populate(Region - Page, 2 * Page)).Reason);
         Assert.Equal(MigrationErrorReason.InvalidArgument, Assert.Throws<MigrationException>(() => populator.Populate(-Page, Page)).Reason);
     }
 

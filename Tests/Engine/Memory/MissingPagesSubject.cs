@@ -12,8 +12,8 @@ public abstract class MissingPagesSubject : IAsyncDisposable
     public abstract GuestMemory Memory { get; }
 
     /// <summary>
-    /// Lets the guest touch the page it was made for. The task ends when the guest got past it; by then it may have written the first 8 bytes of
-    /// the page, and nothing else.
+    /// Lets the guest touch the page it was made for. The task ends when the guest got past it; by then it may have written the first 8
+    /// bytes of the page, and nothing else.
     /// </summary>
     public abstract Task TouchAsync();
 

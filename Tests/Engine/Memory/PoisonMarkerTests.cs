@@ -102,7 +102,8 @@ public sealed class PoisonMarkerTests : IDisposable
     {
         process.PidFd.SendSignal(PidFd.SignalKill);
         Eventually.Holds(() => process.PidFd.HasExited);
-        var gone = Assert.ThrowsAny<MigrationException>(() => new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([1]));
+        var gone = Assert.ThrowsAny<MigrationException>(
+            () => new PoisonMarker(process.PidFd, address, Pages * Page, byMark: true).Mark([1]));
         Assert.Equal(MigrationErrorReason.VmExited, gone.Reason);
     }
 

@@ -12,8 +12,8 @@ using Xunit;
 namespace VmMigration.Engine.Tests.Memory;
 
 /// <summary>
-/// Poison in a RAM file that the kernel may gather on large pages: gathering drops the marks in everybody's page tables, so nobody's mapping may
-/// be gathered there.
+/// Poison in a RAM file that the kernel may gather on large pages: gathering drops the marks in everybody's page tables, so nobody's
+/// mapping may be gathered there.
 /// </summary>
 public sealed class PoisonOnLargePagesTests : IDisposable
 {

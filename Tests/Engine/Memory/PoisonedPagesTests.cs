@@ -75,7 +75,10 @@ public class PoisonedPagesTests
         string whole = await MemoryDigest.ComputeAsync(first, null, Cancel);
         first.Write(300 * Page, new byte[Page]);
         Assert.NotEqual(whole, await MemoryDigest.ComputeAsync(first, null, Cancel));
-        foreach (FaultyMemory memory in new[] { first, second }) memory.Poisoned.Add(new(300, PoisonSource.Injected, DateTimeOffset.UtcNow));
+        foreach (FaultyMemory memory in new[] { first, second })
+        {
+            memory.Poisoned.Add(new(300, PoisonSource.Injected, DateTimeOffset.UtcNow));
+        }
         string digest = await MemoryDigest.ComputeAsync(first, null, Cancel);
         Assert.Equal(digest, await MemoryDigest.ComputeAsync(second, null, Cancel));
         Assert.NotEqual(whole, digest);

@@ -20,7 +20,8 @@ public class RegionTracingTests
     public void Region_with_few_written_pages_stays_fine() => Assert.Equal(fine, RegionTracing.AfterFinePass(fine, 8, Pages, costs));
 
     [Fact]
-    public void Region_whose_pages_are_all_written_is_coarsened() => Assert.False(RegionTracing.AfterFinePass(fine, Pages, Pages, costs).Fine);
+    public void Region_whose_pages_are_all_written_is_coarsened() =>
+        Assert.False(RegionTracing.AfterFinePass(fine, Pages, Pages, costs).Fine);
 
     [Fact]
     public void Fault_by_the_engine_that_costs_more_than_all_pages_coarsens_nothing() => Assert.True(

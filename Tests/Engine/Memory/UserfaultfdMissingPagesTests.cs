@@ -7,8 +7,8 @@ using Xunit;
 namespace VmMigration.Engine.Tests.Memory;
 
 /// <summary>
-/// In this process, on a mapping that plays the VM's. The touch is a system call, as where QEMU reads a disk block into guest memory: managed code
-/// that waits in a page fault would keep the garbage collector waiting too.
+/// In this process, on a mapping that plays the VM's. The touch is a system call, as where QEMU reads a disk block into guest memory:
+/// managed code that waits in a page fault would keep the garbage collector waiting too.
 /// </summary>
 public sealed class UserfaultfdMissingPagesTests : MissingPagesContract
 {
@@ -91,7 +91,8 @@ public sealed class UserfaultfdMissingPagesTests : MissingPagesContract
 
         public override async ValueTask DisposeAsync()
         {
-            // The end of a process takes its threads along; here the one that still waits goes on with the last descriptor, and must not count.
+            // The end of a process takes its threads along; here the one that still waits goes on with the last descriptor, and must not
+            // count.
             ended = true;
             missing.Dispose();
             kept.Dispose();

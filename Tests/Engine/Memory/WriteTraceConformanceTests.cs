@@ -120,7 +120,11 @@ public class WriteTraceConformanceTests
 
     internal static WriteTrace Arm(int kind, PidFd target, ulong address, long sizeBytes, TraceCosts? costs = null)
     {
-        if (kind < 0) return new AsyncWriteTrace(Userfaultfd.CreateInside(target, AsyncWriteTrace.RequiredFeatures), target, address, sizeBytes);
+        if (kind < 0)
+        {
+            return new AsyncWriteTrace(
+                Userfaultfd.CreateInside(target, AsyncWriteTrace.RequiredFeatures), target, address, sizeBytes);
+        }
         Userfaultfd firstWrites = Userfaultfd.CreateInside(target, SyncWriteTrace.RequiredFeatures, kernelModeFaults: true);
         if (kind > 0) return new SyncWriteTrace(firstWrites, target, address, sizeBytes, kind);
         return new AdaptiveWriteTrace(

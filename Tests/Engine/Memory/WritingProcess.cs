@@ -21,7 +21,8 @@ internal sealed class WritingProcess : IDisposable
         string path = $"/proc/{Environment.ProcessId}/fd/{ram.File.DangerousGetHandle()}";
         string program = Path.Combine(directory.FullName, "writer");
         File.WriteAllBytes(
-            program, new MemoryWriterProgram { Path = path, SizeBytes = ram.SizeBytes, AtRandom = atRandom, StrideBytes = strideBytes }.Build());
+            program,
+            new MemoryWriterProgram { Path = path, SizeBytes = ram.SizeBytes, AtRandom = atRandom, StrideBytes = strideBytes }.Build());
         process = ForeignProcess.Start($"chmod +x {program} && exec {program}");
         Eventually.Holds(() => File.ReadAllText($"/proc/{process.Id}/maps").Contains("vmmigration-test", StringComparison.Ordinal));
         Address = ProcessMaps.Read(process.Id).First(line => line.Path.Contains("vmmigration-test", StringComparison.Ordinal)).Start;

@@ -2,7 +2,10 @@ using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Tests.Migration;
 
-/// <summary>Memory that, once spoilt, reads right page by page, while a read of several pages at once flips a bit: what is sent differs from what is hashed.</summary>
+/// <summary>
+/// Memory that, once spoilt, reads right page by page, while a read of several pages at once flips a bit: what is sent differs from what is
+/// hashed.
+/// </summary>
 internal sealed class DecayingMemory(GuestMemory inner) : GuestMemory(inner.SizeBytes)
 {
     public override int TryRead(long offset, Span<byte> destination)

@@ -70,7 +70,8 @@ internal sealed class MigrationPair : IAsyncDisposable
         var offer = new IncomingOffer(
             request.MigrationId, "destination", endpoint.Address.ToString(), endpoint.Port, incoming.Ticket.ToArray());
         var outgoing = new SourceMigration(
-            new BareVm(sourceFault is null ? source : sourceFault(source)), new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
+            new BareVm(sourceFault is null ? source : sourceFault(source)),
+            new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
         return new(listener, source, destination, incoming, outgoing, place, journal, offer);
     }
 
@@ -112,7 +113,8 @@ internal sealed class MigrationPair : IAsyncDisposable
     /// <summary>Runs both sides to their ends.</summary>
     /// <param name="cancel">Cancels the migration at the source.</param>
     /// <param name="closing">Closes both hosts.</param>
-    public async Task<(MigrationStatus Status, MigrationOutcome Outcome)> RunAsync(CancellationToken cancel, CancellationToken closing = default)
+    public async Task<(MigrationStatus Status, MigrationOutcome Outcome)> RunAsync(
+        CancellationToken cancel, CancellationToken closing = default)
     {
         await Incoming.BeginAsync(CancellationToken.None);
         await Outgoing.BeginAsync(CancellationToken.None);

@@ -88,8 +88,11 @@ public sealed class PoisonedPageTransferTests : IDisposable
     {
         destination.Write(9 * Page, Encoding.ASCII.GetBytes("old"));
         destination.Poisoned.Add(new(8, PoisonSource.Carried, DateTimeOffset.UtcNow));
-        CarriedPoison.Receive(List("""{"Page":8,"Source":"Injected","Since":"2026-01-02T03:04:05+00:00"},"""
-            + """{"Page":9,"Source":"Carried","Since":"2026-01-02T03:04:05+00:00","OriginalSource":"FailedRead","GuestPhysicalAddress":36864}"""), destination);
+        CarriedPoison.Receive(
+            List("""{"Page":8,"Source":"Injected","Since":"2026-01-02T03:04:05+00:00"},"""
+                + """{"Page":9,"Source":"Carried","Since":"2026-01-02T03:04:05+00:00","""
+                + """ "OriginalSource":"FailedRead","GuestPhysicalAddress":36864}"""),
+            destination);
         var since = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
         Assert.Equal(
             [
@@ -120,12 +123,14 @@ public sealed class PoisonedPageTransferTests : IDisposable
     [Fact]
     public void A_list_that_is_too_long_is_refused()
     {
-        string entries = string.Join(',', Enumerable.Repeat("""{"Page":1,"Source":"Injected","Since":"2026-01-02T03:04:05+00:00"}""", 1025));
+        string entries = string.Join(
+            ',', Enumerable.Repeat("""{"Page":1,"Source":"Injected","Since":"2026-01-02T03:04:05+00:00"}""", 1025));
         var refused = Assert.Throws<MigrationException>(() => CarriedPoison.Receive(List(entries), destination));
         Assert.Equal(MigrationErrorReason.ProtocolViolation, refused.Reason);
     }
 
-    private static ControlFrame List(string entries) => new(FrameType.PoisonedPages, Encoding.UTF8.GetBytes($$"""{"Pages":[{{entries}}]}"""));
+    private static ControlFrame List(string entries) =>
+        new(FrameType.PoisonedPages, Encoding.UTF8.GetBytes($$"""{"Pages":[{{entries}}]}"""));
 
     private static PageSet All()
     {
@@ -166,7 +171,8 @@ public sealed class PoisonedPageTransferTests : IDisposable
         for (int page = 0; page < PageCount; page++)
         {
             if (source.Poisoned.Contains(page)) continue;
-            Assert.True(destination.ReceiveWindow(page * Page, Page).SequenceEqual(source.ReceiveWindow(page * Page, Page)), $"page {page}");
+            Assert.True(
+                destination.ReceiveWindow(page * Page, Page).SequenceEqual(source.ReceiveWindow(page * Page, Page)), $"page {page}");
         }
     }
 }

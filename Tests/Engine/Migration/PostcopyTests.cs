@@ -202,7 +202,8 @@ public class PostcopyTests
     public async Task A_way_out_that_was_missing_and_not_needed_is_named_in_the_result()
     {
         await using MigrationPair pair = await MigrationPair.CreateAsync(
-            guest with { Program = GuestProgramKind.Idle }, 32 * MiB, 1, options with { Postcopy = PostcopyPolicy.WhenNotConverging }, null, Cancellation,
+            guest with { Program = GuestProgramKind.Idle }, 32 * MiB, 1,
+            options with { Postcopy = PostcopyPolicy.WhenNotConverging }, null, Cancellation,
             vm => PropertyFault.WithCapabilities(vm, vm.Capabilities with { PostcopyRefused = "the test says no." }));
 
         (MigrationStatus status, _) = await pair.RunAsync(Cancellation);

@@ -26,7 +26,9 @@ public class RandomMigrationTests
             PostcopyPolicy.Never, PostcopyPolicy.Never, PostcopyPolicy.WhenNotConverging, PostcopyPolicy.AfterFirstPass)
         from fault in Gen.OneOf(Fault.None, Fault.Cancel, Fault.Cut, Fault.Cut)
         from at in Gen.Double[0, 1]
-        select new Case(memory * 2 * MiB, program, seed, vcpus, granularity, steps, megabytesPerSecond * 1_000_000, channels, verify, postcopy, fault, at);
+        select new Case(
+            memory * 2 * MiB, program, seed, vcpus, granularity, steps, megabytesPerSecond * 1_000_000,
+            channels, verify, postcopy, fault, at);
 
     private enum Fault
     {

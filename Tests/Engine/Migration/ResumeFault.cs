@@ -29,9 +29,11 @@ internal sealed class ResumeFault(IVirtualMachine inner, MigrationException fail
 
     public LargePageCoverage? ReadLargePageCoverage() => inner.ReadLargePageCoverage();
 
-    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) => inner.FindPoisonedPagesAsync(cancellationToken);
+    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
+        inner.FindPoisonedPagesAsync(cancellationToken);
 
-    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) => inner.PoisonAsync(pages, cancellationToken);
+    public Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken) =>
+        inner.PoisonAsync(pages, cancellationToken);
 
     public Task<MissingPages> StartPostcopyAsync(PageSet missing, CancellationToken cancellationToken) =>
         inner.StartPostcopyAsync(missing, cancellationToken);

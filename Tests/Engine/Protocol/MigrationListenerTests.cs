@@ -149,7 +149,8 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         var offer = new IncomingOffer(
             faulty.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
 
-        var lost = await Assert.ThrowsAsync<MigrationException>(() => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
+        var lost = await Assert.ThrowsAsync<MigrationException>(
+            () => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
 
         Assert.Equal(MigrationErrorReason.ConnectionLost, lost.Reason);
         Assert.Equal(1, lines.Count("a fault of the engine"));

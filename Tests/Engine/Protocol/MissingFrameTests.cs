@@ -22,7 +22,8 @@ public class MissingFrameTests
             Assert.Equal(sent.Count, received.Count);
             for (long next = 0; sent.TryFindRun(next, PageCount, out long first, out long count); next = first + count)
             {
-                Assert.True(received.TryFindRun(first, first + count, out long found, out long length) && found == first && length == count);
+                Assert.True(
+                    received.TryFindRun(first, first + count, out long found, out long length) && found == first && length == count);
             }
         }, iter: 200);
     }

@@ -35,12 +35,15 @@ public sealed class QemuPoisonTests : IAsyncDisposable
         await AnswerAsync("\"/objects/ram\"");
         await AnswerAsync(JsonSerializer.Serialize(
             "FlatView #0\r\n AS \"memory\", root: system\r\n"
-            + "  0000000000000000-0000000000001fff (prio 0, ram): ram\r\n  0000000100000000-000000010003dfff (prio 0, ram): ram @0000000000002000\r\n"));
+            + "  0000000000000000-0000000000001fff (prio 0, ram): ram\r\n"
+            + "  0000000100000000-000000010003dfff (prio 0, ram): ram @0000000000002000\r\n"));
         PoisonedPage first = Assert.Single(await finding);
         Assert.Equal((3L, PoisonSource.Kernel, 0x1_0000_1000L), (first.Page, first.Source, first.GuestPhysicalAddress!.Value));
 
         await server.SendAsync(
-            """{"event": "MEMORY_FAILURE", "data": {"recipient": "hypervisor", "action": "fatal", "flags": {"action-required": false, "recursive": false}}, "timestamp": {"seconds": 1700000000, "microseconds": 5}}""",
+            """{"event": "MEMORY_FAILURE", "data": {"recipient": "hypervisor", "action": "fatal","""
+            + """ "flags": {"action-required": false, "recursive": false}},"""
+            + """ "timestamp": {"seconds": 1700000000, "microseconds": 5}}""",
             Cancel);
         Mark(1);
 

@@ -34,7 +34,8 @@ public sealed class RunbookReaderTests
     public void A_whole_number_may_be_hexadecimal(string text, long value)
     {
         Runbook runbook = RunbookSamples.Read($"steps: [{{ id: a, run: New-Thing, with: {{ Name: a, MemoryBytes: {text} }} }}]");
-        Assert.Equal(value, Literal(((CmdletStep)runbook.Steps[0]).Arguments.Single(argument => argument.Parameter.Name == "MemoryBytes").Value));
+        Assert.Equal(
+            value, Literal(((CmdletStep)runbook.Steps[0]).Arguments.Single(argument => argument.Parameter.Name == "MemoryBytes").Value));
     }
 
     [Fact]

@@ -158,13 +158,15 @@ public sealed class LargePageMigrationTests
 
     private static async Task<MigrationResult> MigrateAsync(LocalHost source, Guid vmId, LocalHost destination, MigrationOptions options)
     {
-        MigrationStatus status = await MigrationBroker.StartAsync(source, vmId, destination, options, Cancel).WaitAsync(migrationLimit, Cancel);
+        MigrationStatus status = await MigrationBroker.StartAsync(source, vmId, destination, options, Cancel)
+            .WaitAsync(migrationLimit, Cancel);
         await foreach (MigrationStatus next in source.WatchMigrationAsync(status.Id, Cancel)) status = next;
         Assert.True(status.State == MigrationState.Completed, $"{status.ErrorReason}: {status.ErrorMessage}");
         MigrationResult result = status.Result!;
         TestContext.Current.TestOutputHelper!.WriteLine(
             $"source {result.LargePagesAtSource}, pause {result.LargePagesAtPause}, destination {result.LargePagesAtDestination};"
-            + $" sent {result.BytesSent >> 20} MiB, unchanged {result.PagesUnchanged}, populated {result.PagesPopulated} in {result.PopulationTime},"
+            + $" sent {result.BytesSent >> 20} MiB, unchanged {result.PagesUnchanged},"
+            + $" populated {result.PagesPopulated} in {result.PopulationTime},"
             + $" total {result.TotalTime}, downtime {result.Downtime}");
         return result;
     }

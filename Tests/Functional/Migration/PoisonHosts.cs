@@ -32,7 +32,8 @@ internal sealed class PoisonHosts : IAsyncDisposable
         string ram = Directory.CreateDirectory($"/dev/shm/{root.Name}-{name}").FullName;
         LocalHostOptions options = new() { Name = name, StateDirectory = Path.Combine(root.FullName, name), RamDirectory = ram };
         LocalHost host = new(await LocalHostParts.OpenAsync(
-            options, (_, directory) => MakeHypervisors(directory, ram, features), parts => new LocalHostMigrations(parts), cancellationToken));
+            options, (_, directory) => MakeHypervisors(directory, ram, features),
+            parts => new LocalHostMigrations(parts), cancellationToken));
         hosts.Add(host);
         return host;
     }

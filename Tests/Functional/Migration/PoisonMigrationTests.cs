@@ -194,7 +194,8 @@ public sealed class PoisonMigrationTests
         await a.AddPoisonedPagesAsync(id, tenAddresses[..1], Cancel);
         MigrationOptions options = verified with { ForceHypervisorMigration = true };
 
-        MigrationException refused = await Assert.ThrowsAsync<MigrationException>(() => MigrationBroker.StartAsync(a, id, b, options, Cancel));
+        MigrationException refused = await Assert.ThrowsAsync<MigrationException>(
+            () => MigrationBroker.StartAsync(a, id, b, options, Cancel));
         Assert.Equal(MigrationErrorReason.PreflightFailed, refused.Reason);
         Assert.Contains("0x8000000", refused.Message, StringComparison.Ordinal);
 

@@ -87,7 +87,8 @@ public class QemuPostcopyTests
         await using QemuHostPair hosts = await QemuHostPair.OpenAsync(Cancellation);
         VmDescription vm = await hosts.BootAsync(Cancellation);
         MigrationStatus started = await MigrationBroker.StartAsync(
-            hosts.Source, vm.Specification.Id, hosts.Destination, options with { MaxBytesPerSecond = 3_000_000, VerifyMemory = false }, Cancellation);
+            hosts.Source, vm.Specification.Id, hosts.Destination,
+            options with { MaxBytesPerSecond = 3_000_000, VerifyMemory = false }, Cancellation);
         await WaitForAsync(hosts.Source, started.Id, MigrationState.Postcopy);
         await Assert.ThrowsAsync<MigrationException>(() => hosts.Destination.PauseVmAsync(vm.Specification.Id, Cancellation));
 
@@ -118,7 +119,12 @@ public class QemuPostcopyTests
         while (true)
         {
             VmDescription vm = await host.GetVmAsync(vmId, deadline.Token);
-            if (vm.State == VmState.Paused && vm.FailureMessage is { } why && why.Contains("pages of its memory", StringComparison.Ordinal)) return;
+            if (vm.State == VmState.Paused
+                && vm.FailureMessage is { } why && why.Contains("pages of its memory", StringComparison.Ordinal))
+            {
+                return;
+            }
+
             await Task.Delay(50, deadline.Token);
         }
     }

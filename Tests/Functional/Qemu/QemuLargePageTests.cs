@@ -170,7 +170,8 @@ public sealed class QemuLargePageTests
         using var pages = new ReservedLargePages((int)(specification.MemoryBytes >> 21));
 
         IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.StartAsync(specification, Token));
-        IVirtualMachine late = await host.TrackAsync(host.Hypervisor.StartAsync(specification with { Id = Guid.NewGuid(), Name = "late" }, Token));
+        IVirtualMachine late = await host.TrackAsync(
+            host.Hypervisor.StartAsync(specification with { Id = Guid.NewGuid(), Name = "late" }, Token));
 
         Assert.Null(vm.Capabilities.LargePagesRefused);
         Assert.Null(vm.Capabilities.EngineMigrationRefused);

@@ -22,7 +22,8 @@ internal sealed class ReservedLargePages : IDisposable
 
     public void Dispose() => Write(Read() - pages);
 
-    private static int Read() => int.Parse(File.ReadAllText(Setting), NumberStyles.None | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+    private static int Read() =>
+        int.Parse(File.ReadAllText(Setting), NumberStyles.None | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
 
     private static void Write(int count) => File.WriteAllText(Setting, count.ToString(CultureInfo.InvariantCulture));
 }
