@@ -86,7 +86,8 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             EndedAt = clock.GetUtcNow(),
             ErrorReason = MigrationErrorReason.Undecided,
             ErrorMessage = status.State is MigrationState.Postcopy or MigrationState.PostcopyPaused
-                ? $"The engine of host '{status.SourceHostName}' ended in the post-copy: pages that host '{status.DestinationHostName}' misses are"
+                ? $"The engine of host '{status.SourceHostName}' ended in the post-copy:"
+                    + $" pages that host '{status.DestinationHostName}' misses are"
                     + " only in the copy it keeps, paused, and can be sent no more."
                 : $"The engine of host '{status.SourceHostName}' ended after it had given the VM away and before it heard that it runs.",
             RecommendedAction = $"See whether host '{status.DestinationHostName}' runs the VM; if so, stop and remove the copy at the source.",

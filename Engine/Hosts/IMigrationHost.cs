@@ -47,8 +47,9 @@ public interface IMigrationHost : IAsyncDisposable
     Task<IReadOnlyList<PoisonedPage>> ListPoisonedPagesAsync(Guid vmId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Poisons pages of a VM that has memory, to try what happens; a running VM is paused for it and runs on. Lists the pages that are new. A VM
-    /// that is being migrated is no exception while its memory is copied; during its switchover the call waits some seconds for the end of that.
+    /// Poisons pages of a VM that has memory, to try what happens; a running VM is paused for it and runs on. Lists the pages that are new.
+    /// A VM that is being migrated is no exception while its memory is copied; during its switchover the call waits some seconds for the
+    /// end of that.
     /// </summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidArgument"/> for an address without RAM, and no page is poisoned then;

@@ -71,7 +71,8 @@ internal sealed class IncomingCheck(
         if (request.PoisonedPageCount == 0 || findings.Any(finding => finding.Check == "DestinationHypervisor")) return;
         if (hypervisors.For(request.Specification).FindPoisonObstacle(request.Specification) is not { } obstacle) return;
         findings.Add(Error("DestinationPoison",
-            $"'{request.Specification.Name}' has poisoned pages ({request.PoisonedPageCount}), which would come back to life on host '{hostName}'"
+            $"'{request.Specification.Name}' has poisoned pages ({request.PoisonedPageCount}),"
+            + $" which would come back to life on host '{hostName}'"
             + $" as pages of zeros: {obstacle}",
             "Mend that, use another host, or restart the VM: its memory is new then."));
     }

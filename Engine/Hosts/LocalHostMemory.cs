@@ -25,7 +25,11 @@ internal sealed class LocalHostMemory(VmRegistry registry)
         VmSlot slot = registry.Find(vmId);
         using AsyncLock.Holder runState = await EnterRunStateAsync(slot, cancellationToken).ConfigureAwait(false);
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
-        if (slot.Present.Ownership == VmOwnership.Incoming || slot.Present.InPostcopy) VmRefusals.RequireNoMigration(slot, "given poisoned pages");
+        if (slot.Present.Ownership == VmOwnership.Incoming || slot.Present.InPostcopy)
+        {
+            VmRefusals.RequireNoMigration(slot, "given poisoned pages");
+        }
+
         IVirtualMachine machine = MachineOf(slot);
         await machine.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
         GuestPhysicalMap map = await machine.ReadGuestPhysicalMapAsync(cancellationToken).ConfigureAwait(false);
@@ -90,7 +94,8 @@ internal sealed class LocalHostMemory(VmRegistry registry)
         ? offset >> GuestMemory.PageShift
         : throw new MigrationException(
             MigrationErrorReason.InvalidArgument, $"'{slot.Name}' has no RAM at guest-physical address 0x{address:x}.",
-            $"RAM is at {string.Join(", ", map.Ranges.Select(range => $"0x{range.Address:x}-0x{range.Address + range.LengthBytes - 1:x}"))}.");
+            "RAM is at "
+            + string.Join(", ", map.Ranges.Select(range => $"0x{range.Address:x}-0x{range.Address + range.LengthBytes - 1:x}")) + ".");
 
     private static IVirtualMachine MachineOf(VmSlot slot) => slot.Present.Machine ?? throw new MigrationException(
         MigrationErrorReason.InvalidState, $"'{slot.Name}' has no memory: it is stopped.", "Start the VM first.");

@@ -129,7 +129,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         if (FindRunning(migrationId) is not { } running)
         {
             throw new MigrationException(
-                MigrationErrorReason.InvalidState, $"Migration {migrationId} is {FindEnded(migrationId).State}; only a paused post-copy can be resumed.");
+                MigrationErrorReason.InvalidState,
+                $"Migration {migrationId} is {FindEnded(migrationId).State}; only a paused post-copy can be resumed.");
         }
 
         await running.Migration.ResumeAsync(cancellationToken).ConfigureAwait(false);
@@ -224,7 +225,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     private static MigrationException RefuseToCancel(Guid migrationId) => new(
         MigrationErrorReason.InvalidState,
-        $"Migration {migrationId} cannot be cancelled any more: the VM runs at the destination, and part of its memory is still at the source.",
+        $"Migration {migrationId} cannot be cancelled any more: the VM runs at the destination,"
+        + " and part of its memory is still at the source.",
         "Let it end. Where it is paused, mend the link between the hosts and resume it.");
 
     private RunningMigration<SourceMigration>? FindRunning(Guid migrationId)

@@ -38,7 +38,10 @@ public static class MigrationBroker
         int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
         {
-            var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name) { PoisonedPageCount = poisoned };
+            var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name)
+            {
+                PoisonedPageCount = poisoned,
+            };
             findings.AddRange(await destination.CheckIncomingAsync(incoming, cancellationToken).ConfigureAwait(false));
         }
 

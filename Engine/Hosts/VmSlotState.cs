@@ -26,7 +26,9 @@ internal sealed record VmSlotState
     /// <summary>The migration that is moving the VM away or here; null where none is.</summary>
     public Guid? MigrationId { get; init; }
 
-    /// <summary>Whether that migration is in its post-copy here: the VM is this host's, and part of its memory is still at the other host.</summary>
+    /// <summary>
+    /// Whether that migration is in its post-copy here: the VM is this host's, and part of its memory is still at the other host.
+    /// </summary>
     public bool InPostcopy { get; init; }
 
     /// <summary>Name of the host at the other end of that migration.</summary>

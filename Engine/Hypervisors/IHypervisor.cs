@@ -10,8 +10,8 @@ public interface IHypervisor
     Task<string?> FindObstacleAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Says why the memory of a new VM would not be on the pages its specification asks for, in a sentence that also says what to do; null where it
-    /// would. Makes nothing.
+    /// Says why the memory of a new VM would not be on the pages its specification asks for, in a sentence that also says what to do; null
+    /// where it would. Makes nothing.
     /// </summary>
     string? FindLargePageObstacle(VmSpecification specification) => null;
 

@@ -40,8 +40,8 @@ public interface IVirtualMachine : IAsyncDisposable
 
     /// <summary>Arms a write trace over all RAM; it is armed when the task ends.</summary>
     /// <param name="granularityBytes">
-    /// The unit to report in, a power of two from 4096 to <see cref="WriteTrace.MaxGranularityBytes"/>, or <see cref="WriteTrace.AutoGranularity"/>.
-    /// Where it cannot be had, <see cref="WriteTrace.Fallback"/> says what is used instead.
+    /// The unit to report in, a power of two from 4096 to <see cref="WriteTrace.MaxGranularityBytes"/>, or
+    /// <see cref="WriteTrace.AutoGranularity"/>. Where it cannot be had, <see cref="WriteTrace.Fallback"/> says what is used instead.
     /// </param>
     /// <param name="cancellationToken">Cancels the arming.</param>
     /// <exception cref="MigrationException">
@@ -53,17 +53,20 @@ public interface IVirtualMachine : IAsyncDisposable
     LargePageCoverage? ReadLargePageCoverage();
 
     /// <summary>
-    /// Maps memory by large pages again where tracing its writes has taken them apart; the VM may run. Where that is never so nothing is done.
+    /// Maps memory by large pages again where tracing its writes has taken them apart; the VM may run. Where that is never so nothing is
+    /// done.
     /// </summary>
     Task RestoreLargePagesAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>Looks for poisoned pages anew, and lists all that are known; the new ones are added to <see cref="GuestMemory.Poisoned"/>.</summary>
+    /// <summary>
+    /// Looks for poisoned pages anew, and lists all that are known; the new ones are added to <see cref="GuestMemory.Poisoned"/>.
+    /// </summary>
     Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Makes a guest that touches one of these pages fail as after a memory error, and adds them to <see cref="GuestMemory.Poisoned"/>. The VM
-    /// is paused or incoming. What is known of a page already stays; one that is only known, because it was poisoned where the VM comes from,
-    /// is made to fail here too.
+    /// Makes a guest that touches one of these pages fail as after a memory error, and adds them to <see cref="GuestMemory.Poisoned"/>. The
+    /// VM is paused or incoming. What is known of a page already stays; one that is only known, because it was poisoned where the VM comes
+    /// from, is made to fail here too.
     /// </summary>
     /// <exception cref="MigrationException">Where <see cref="VmCapabilities.PoisonRefused"/> names a reason.</exception>
     Task PoisonAsync(IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken);

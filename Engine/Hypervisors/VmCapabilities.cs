@@ -7,7 +7,9 @@ namespace VmMigration.Engine.Hypervisors;
 /// <param name="EngineMigrationRefused">Why the engine cannot move the memory itself, so that the hypervisor's own migration is used.</param>
 /// <param name="PopulationRefused">Why page tables cannot be populated ahead of the resume.</param>
 /// <param name="ThrottleRefused">Why the vCPUs cannot be slowed down.</param>
-/// <param name="CoarseTraceRefused">Why writes cannot be traced in units coarser than a page, with an engine thread handling the faults.</param>
+/// <param name="CoarseTraceRefused">
+/// Why writes cannot be traced in units coarser than a page, with an engine thread handling the faults.
+/// </param>
 /// <param name="PoisonRefused">Why a page cannot be made to fail as after a memory error.</param>
 /// <param name="LargePagesRefused">Why its memory is not on large pages, or why they cannot be kept.</param>
 /// <param name="PostcopyRefused">Why the VM cannot resume before all of its memory is there.</param>

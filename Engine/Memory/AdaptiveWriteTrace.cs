@@ -90,8 +90,8 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     public long RefinedRegions => states.LongCount(state => state.Fine);
 
     /// <summary>
-    /// Whether most of what was written last lies in regions whose first write the engine handles; where it does not, holding those back would
-    /// slow down the wrong ones.
+    /// Whether most of what was written last lies in regions whose first write the engine handles; where it does not, holding those back
+    /// would slow down the wrong ones.
     /// </summary>
     public override bool CanDelayFaults => grips;
 

@@ -146,8 +146,9 @@ public sealed class AsyncWriteTrace : WriteTrace
 
     /// <summary>
     /// A PAGEMAP_SCAN that protects never comes back from memory of a hugetlbfs that has no page tables yet, 1 GiB in which nothing was
-    /// touched, and nothing ends the thread then: the scan waits for a lock it holds itself (walk_hugetlb_range and hugetlb_change_protection,
-    /// Linux 6.7 and later). UFFDIO_WRITEPROTECT makes them, and protects as well; they stay as long as the memory is registered.
+    /// touched, and nothing ends the thread then: the scan waits for a lock it holds itself (walk_hugetlb_range and
+    /// hugetlb_change_protection, Linux 6.7 and later). UFFDIO_WRITEPROTECT makes them, and protects as well; they stay as long as the
+    /// memory is registered.
     /// </summary>
     private void MakePageTables()
     {

@@ -5,8 +5,8 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// Measures once per process what a first write costs on this machine, on a small memory file of its own. A guest under KVM pays an exit from
-/// guest mode on top, which is not in it; both ways pay that alike.
+/// Measures once per process what a first write costs on this machine, on a small memory file of its own. A guest under KVM pays an exit
+/// from guest mode on top, which is not in it; both ways pay that alike.
 /// </summary>
 internal static class FaultCalibration
 {
@@ -50,8 +50,8 @@ internal static class FaultCalibration
     }
 
     /// <summary>
-    /// By system calls: a managed thread that stood still in a fault of its own could keep the garbage collector waiting, one in a system call
-    /// cannot.
+    /// By system calls: a managed thread that stood still in a fault of its own could keep the garbage collector waiting, one in a system
+    /// call cannot.
     /// </summary>
     private static TimeSpan WriteEveryPage(SafeFileHandle file, MemoryMapping mapping)
     {

@@ -18,7 +18,8 @@ namespace VmMigration.Engine.Memory;
 /// Protecting takes some 10 ms a GiB, so the lock is held for a part of the memory at a time, and a first write that comes meanwhile goes
 /// before the next part.
 /// </para>
-/// <para>A fault is held back without the lock, in a queue by arrival. When the thread ends, for whatever reason, nothing stays protected.</para>
+/// <para>A fault is held back without the lock, in a queue by arrival. When the thread ends, for whatever reason, nothing stays
+/// protected.</para>
 /// </remarks>
 internal sealed class FirstWriteHandler : IDisposable
 {
@@ -95,7 +96,8 @@ internal sealed class FirstWriteHandler : IDisposable
             {
                 throw new MigrationException(
                     MigrationErrorReason.InvalidArgument,
-                    $"A first write is held back by 0 to {WriteTrace.MaxFaultDelay.TotalMilliseconds} ms, not {value.TotalMilliseconds} ms.");
+                    $"A first write is held back by 0 to {WriteTrace.MaxFaultDelay.TotalMilliseconds} ms,"
+                    + $" not {value.TotalMilliseconds} ms.");
             }
 
             ObjectDisposedException.ThrowIf(disposed, this);
@@ -111,7 +113,9 @@ internal sealed class FirstWriteHandler : IDisposable
         return (address + (ulong)start, (ulong)(Math.Min(start + (count * RegionBytes), sizeBytes) - start));
     }
 
-    /// <summary>Registers and protects a run of regions that is under no control; <see cref="ThrowIfFailed"/> tells whether that was in vain.</summary>
+    /// <summary>
+    /// Registers and protects a run of regions that is under no control; <see cref="ThrowIfFailed"/> tells whether that was in vain.
+    /// </summary>
     public void Add(long first, long count)
     {
         (ulong start, ulong length) = BytesOf(first, count);
@@ -259,8 +263,8 @@ internal sealed class FirstWriteHandler : IDisposable
     }
 
     /// <summary>
-    /// Does something to a run of regions, part by part, each under the lock; nothing once the thread has ended, for nobody would lift what is
-    /// protected then.
+    /// Does something to a run of regions, part by part, each under the lock; nothing once the thread has ended, for nobody would lift what
+    /// is protected then.
     /// </summary>
     private void ForEachPart(long first, long count, Action<long, long> action)
     {

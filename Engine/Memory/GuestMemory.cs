@@ -37,8 +37,8 @@ public abstract class GuestMemory : IDisposable
 
     /// <summary>
     /// Reads from <paramref name="offset"/> and never faults. A count shorter than the destination means that the page holding
-    /// <c>offset + count</c> cannot be read (an uncorrectable memory error or a poison marker); the caller skips that page and goes on. It is in
-    /// <see cref="Poisoned"/> then, also where this read was the first to fail.
+    /// <c>offset + count</c> cannot be read (an uncorrectable memory error or a poison marker); the caller skips that page and goes on. It
+    /// is in <see cref="Poisoned"/> then, also where this read was the first to fail.
     /// </summary>
     /// <returns>Bytes read, from 0 to the destination's length.</returns>
     public abstract int TryRead(long offset, Span<byte> destination);
@@ -61,8 +61,8 @@ public abstract class GuestMemory : IDisposable
     public abstract bool TryFindData(long offset, out long start, out long end);
 
     /// <summary>
-    /// Keeps the kernel from gathering the surroundings of a page on a large page of its own accord: it would forget what other processes' page
-    /// tables hold there, a mark of poison too. Where it never gathers pages nothing is done.
+    /// Keeps the kernel from gathering the surroundings of a page on a large page of its own accord: it would forget what other processes'
+    /// page tables hold there, a mark of poison too. Where it never gathers pages nothing is done.
     /// </summary>
     public virtual void KeepSmall(long page)
     {

@@ -37,7 +37,9 @@ internal sealed class MissingPageLedger
         lock (gate) return missing.Copy();
     }
 
-    /// <summary>Finds the first run of missing pages at or after <paramref name="from"/>, not reaching past <paramref name="limit"/>.</summary>
+    /// <summary>
+    /// Finds the first run of missing pages at or after <paramref name="from"/>, not reaching past <paramref name="limit"/>.
+    /// </summary>
     public bool TryFindRun(long from, long limit, out long first, out long count)
     {
         lock (gate) return missing.TryFindRun(from, limit, out first, out count);

@@ -2,8 +2,8 @@ namespace VmMigration.Engine.Memory;
 
 /// <summary>
 /// The pages of a VM that runs already while their contents are still at the host it came from. A vCPU that touches one waits until it is
-/// placed. What is placed is whole before the guest sees any of it. Ends with the last page, or by disposal, which lets no waiting vCPU see a
-/// page that was not placed: it is for a VM that is destroyed.
+/// placed. What is placed is whole before the guest sees any of it. Ends with the last page, or by disposal, which lets no waiting vCPU see
+/// a page that was not placed: it is for a VM that is destroyed.
 /// </summary>
 /// <remarks>Placing is safe from several threads at once; a page that is there already is left alone.</remarks>
 public abstract class MissingPages : IDisposable
@@ -15,8 +15,8 @@ public abstract class MissingPages : IDisposable
     public abstract MissingPageStatistics Statistics { get; }
 
     /// <summary>
-    /// Waits on the calling thread until a vCPU touches a missing page; every such page is reported once at least. Somebody must wait here until
-    /// the last page is placed: the touch of a page that never held anything may need an answer too, and gets it here.
+    /// Waits on the calling thread until a vCPU touches a missing page; every such page is reported once at least. Somebody must wait here
+    /// until the last page is placed: the touch of a page that never held anything may need an answer too, and gets it here.
     /// </summary>
     /// <returns>The page's number; −1 once all pages are placed.</returns>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
@@ -29,8 +29,8 @@ public abstract class MissingPages : IDisposable
     public abstract void PlaceZeros(long firstPage, long count);
 
     /// <summary>
-    /// Declares a missing page poisoned: whoever touches it has a memory error, and the memory's <see cref="GuestMemory.Poisoned"/> holds it. A
-    /// page that is there already stays good.
+    /// Declares a missing page poisoned: whoever touches it has a memory error, and the memory's <see cref="GuestMemory.Poisoned"/> holds
+    /// it. A page that is there already stays good.
     /// </summary>
     public abstract void PlacePoisoned(long page);
 

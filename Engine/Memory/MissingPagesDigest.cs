@@ -4,8 +4,8 @@ using System.IO.Hashing;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// One digest over pages that are read or arrive in any order: the sum, modulo 2^128, of the XXH128 of each page seeded with its number. Each
-/// page must be added once.
+/// One digest over pages that are read or arrive in any order: the sum, modulo 2^128, of the XXH128 of each page seeded with its number.
+/// Each page must be added once.
 /// </summary>
 internal struct MissingPagesDigest
 {

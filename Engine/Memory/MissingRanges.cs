@@ -5,8 +5,8 @@ namespace VmMigration.Engine.Memory;
 /// (vm.max_map_count), so that near ones are joined until few are left. Pure.
 /// </summary>
 /// <remarks>
-/// They begin and end with large pages of 2 MiB: where no page of one is there, the touch of a page in it that is not watched makes the kernel
-/// allocate all of it as zeros, missing pages included (mm/shmem.c before Linux 6.14), and nobody would wait for those any more.
+/// They begin and end with large pages of 2 MiB: where no page of one is there, the touch of a page in it that is not watched makes the
+/// kernel allocate all of it as zeros, missing pages included (mm/shmem.c before Linux 6.14), and nobody would wait for those any more.
 /// </remarks>
 internal static class MissingRanges
 {

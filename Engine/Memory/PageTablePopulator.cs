@@ -12,8 +12,8 @@ public abstract class PageTablePopulator : IDisposable
     public abstract void Populate(long offset, long lengthBytes);
 
     /// <summary>
-    /// Whether a page of zeros is to be written there and populated like data, although memory reads as zeros without: a large page of the source
-    /// that holds nothing else would not arrive otherwise.
+    /// Whether a page of zeros is to be written there and populated like data, although memory reads as zeros without: a large page of the
+    /// source that holds nothing else would not arrive otherwise.
     /// </summary>
     public virtual bool WantsZeros(long offset) => false;
 

@@ -20,8 +20,8 @@ namespace VmMigration.Engine.Memory;
 /// </para>
 /// <para>
 /// It does not outlive a large page that the kernel makes out of the small ones around it (khugepaged, MADV_COLLAPSE): the table that holds
-/// the mark is thrown away then, whichever process's mapping the large page was made for. So the process is kept from it there, and who maps
-/// the file besides must be too, see <see cref="GuestMemory.KeepSmall"/>.
+/// the mark is thrown away then, whichever process's mapping the large page was made for. So the process is kept from it there, and who
+/// maps the file besides must be too, see <see cref="GuestMemory.KeepSmall"/>.
 /// </para>
 /// </remarks>
 /// <param name="target">The process; see <see cref="Ptrace.WhileStopped"/>.</param>
@@ -58,7 +58,8 @@ public sealed class PoisonMarker(PidFd target, ulong address, long sizeBytes, bo
     }
 
     /// <summary>
-    /// Keeps the kernel from making large pages around pages that were marked otherwise; <see cref="Mark"/> does so by itself. Errors are its too.
+    /// Keeps the kernel from making large pages around pages that were marked otherwise; <see cref="Mark"/> does so by itself. Errors are
+    /// its too.
     /// </summary>
     public void KeepSmall(IReadOnlyCollection<long> pages)
     {
@@ -70,7 +71,9 @@ public sealed class PoisonMarker(PidFd target, ulong address, long sizeBytes, bo
         });
     }
 
-    /// <summary>What a large page around a page would take: its first byte in the RAM file, and its length in bytes, which ends with the RAM.</summary>
+    /// <summary>
+    /// What a large page around a page would take: its first byte in the RAM file, and its length in bytes, which ends with the RAM.
+    /// </summary>
     internal static (long Start, long LengthBytes) SurroundingsOf(long page, long sizeBytes)
     {
         long start = (page << GuestMemory.PageShift) & ~(LargePageBytes - 1);

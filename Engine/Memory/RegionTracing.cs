@@ -6,20 +6,25 @@ namespace VmMigration.Engine.Memory;
 /// </summary>
 internal static class RegionTracing
 {
-    /// <summary>How many written passes a region that was found dense is taken for dense at first; doubles each time it proves right.</summary>
+    /// <summary>
+    /// How many written passes a region that was found dense is taken for dense at first; doubles each time it proves right.
+    /// </summary>
     public const byte FirstTrust = 8;
 
     /// <summary>The longest that is believed without looking again.</summary>
     public const byte MaxTrust = 64;
 
     /// <summary>
-    /// Decides for a region that was written as a whole: it is refined, to see how many of its pages are, unless it is known that nearly all are.
+    /// Decides for a region that was written as a whole: it is refined, to see how many of its pages are, unless it is known that nearly
+    /// all are.
     /// </summary>
     public static RegionState AfterCoarseWrite(RegionState state) => state.TrustLeft > 0
         ? state with { TrustLeft = (byte)(state.TrustLeft - 1) }
         : state with { Fine = true };
 
-    /// <summary>Decides for a region traced page by page: it is coarsened where one fault by the engine and pages in vain are cheaper.</summary>
+    /// <summary>
+    /// Decides for a region traced page by page: it is coarsened where one fault by the engine and pages in vain are cheaper.
+    /// </summary>
     /// <param name="state">The region as it is.</param>
     /// <param name="writtenPages">Pages written in the pass; 0 keeps it.</param>
     /// <param name="regionPages">Pages in the region.</param>

@@ -40,7 +40,8 @@ public sealed class SyncWriteTrace : WriteTrace
         {
             throw new MigrationException(
                 MigrationErrorReason.InvalidArgument,
-                $"A write trace has a granularity of a power of two from {GuestMemory.PageSizeBytes} to {MaxGranularityBytes} bytes, not {granularityBytes}.");
+                $"A write trace has a granularity of a power of two from {GuestMemory.PageSizeBytes} to {MaxGranularityBytes} bytes,"
+                + $" not {granularityBytes}.");
         }
 
         GranularityBytes = granularityBytes;

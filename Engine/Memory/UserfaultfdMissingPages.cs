@@ -4,12 +4,12 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// Missing pages of a VM's process: their places in the RAM file are holes, whose touch is a fault that waits for the engine, whether a vCPU
-/// touches one or a system call (userfaultfd(2), UFFDIO_REGISTER_MODE_MISSING).
+/// Missing pages of a VM's process: their places in the RAM file are holes, whose touch is a fault that waits for the engine, whether a
+/// vCPU touches one or a system call (userfaultfd(2), UFFDIO_REGISTER_MODE_MISSING).
 /// </summary>
 /// <remarks>
-/// The process keeps a copy of the descriptor until the last page is there: where the engine ends before that, whoever touches a missing page
-/// waits for ever instead of reading zeros.
+/// The process keeps a copy of the descriptor until the last page is there: where the engine ends before that, whoever touches a missing
+/// page waits for ever instead of reading zeros.
 /// </remarks>
 public sealed class UserfaultfdMissingPages : MissingPages
 {
@@ -105,7 +105,9 @@ public sealed class UserfaultfdMissingPages : MissingPages
     }
 
     /// <inheritdoc/>
-    /// <remarks>What was placed is left alone without asking the kernel; a page that two threads place at once, by the kernel's EEXIST.</remarks>
+    /// <remarks>
+    /// What was placed is left alone without asking the kernel; a page that two threads place at once, by the kernel's EEXIST.
+    /// </remarks>
     public override void Place(long firstPage, ReadOnlySpan<byte> contents)
     {
         placing.EnterReadLock();
@@ -188,7 +190,8 @@ public sealed class UserfaultfdMissingPages : MissingPages
     }
 
     /// <summary>
-    /// Once the last page is there: the watched ranges also hold pages that never were missing, and nobody answers for the touch of those any more.
+    /// Once the last page is there: the watched ranges also hold pages that never were missing, and nobody answers for the touch of those
+    /// any more.
     /// </summary>
     private void Unregister()
     {
@@ -274,8 +277,8 @@ public sealed class UserfaultfdMissingPages : MissingPages
     }
 
     /// <summary>
-    /// A large page loses a part only if the kernel can split it, which something that looks at it this moment can prevent: the part then reads as
-    /// zeros and is still there. Such a place would not wait for its page.
+    /// A large page loses a part only if the kernel can split it, which something that looks at it this moment can prevent: the part then
+    /// reads as zeros and is still there. Such a place would not wait for its page.
     /// </summary>
     private static void PunchHoles(SafeFileHandle ramFile, PageSet missing)
     {
@@ -291,7 +294,8 @@ public sealed class UserfaultfdMissingPages : MissingPages
                 {
                     throw new MigrationException(
                         MigrationErrorReason.SystemCallFailed,
-                        $"The kernel does not let go of the page at offset 0x{data:x} of the RAM file: it cannot split the large page around it.",
+                        $"The kernel does not let go of the page at offset 0x{data:x} of the RAM file:"
+                        + " it cannot split the large page around it.",
                         "Migrate without post-copy.");
                 }
 

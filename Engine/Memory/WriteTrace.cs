@@ -24,7 +24,8 @@ public abstract class WriteTrace : IDisposable
     public abstract int GranularityBytes { get; }
 
     /// <summary>
-    /// Whether pages are reported that were not written, because a unit larger than a page was: then it pays to compare contents before sending.
+    /// Whether pages are reported that were not written, because a unit larger than a page was: then it pays to compare contents before
+    /// sending.
     /// </summary>
     public virtual bool Overreports => GranularityBytes > GuestMemory.PageSizeBytes;
 
@@ -38,11 +39,12 @@ public abstract class WriteTrace : IDisposable
     public virtual bool CanDelayFaults => false;
 
     /// <summary>
-    /// How long every first write to armed memory is held back, from zero to <see cref="MaxFaultDelay"/>. Takes effect at once; a fault that is
-    /// being held when the trace is lifted goes on at once.
+    /// How long every first write to armed memory is held back, from zero to <see cref="MaxFaultDelay"/>. Takes effect at once; a fault
+    /// that is being held when the trace is lifted goes on at once.
     /// </summary>
     /// <exception cref="MigrationException">
-    /// <see cref="MigrationErrorReason.InvalidArgument"/> outside the bounds, or where <see cref="CanDelayFaults"/> is false and it is not zero.
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> outside the bounds, or where <see cref="CanDelayFaults"/> is false and it is not
+    /// zero.
     /// </exception>
     public virtual TimeSpan FaultDelay
     {
@@ -66,9 +68,9 @@ public abstract class WriteTrace : IDisposable
     public abstract void CollectAndRearm(PageSet written);
 
     /// <summary>
-    /// Called while the VM still runs, before its last pages are collected with it paused: a trace that reports more than was written adds what
-    /// it does not know better to <paramref name="written"/> now, and reports from here on as exactly as it can. Each page that the last
-    /// collection reports is read and sent while the guest stands still.
+    /// Called while the VM still runs, before its last pages are collected with it paused: a trace that reports more than was written adds
+    /// what it does not know better to <paramref name="written"/> now, and reports from here on as exactly as it can. Each page that the
+    /// last collection reports is read and sent while the guest stands still.
     /// </summary>
     public virtual void PrepareLastCollection(PageSet written)
     {

@@ -18,6 +18,8 @@ public enum WriteTraceMechanism
     /// <summary>userfaultfd write protection whose faults an engine thread handles: the first write lifts a whole region.</summary>
     SyncWriteProtect = 4,
 
-    /// <summary>Both: coarse regions handled by the engine where few pages are written, single pages by the kernel where many are.</summary>
+    /// <summary>
+    /// Both: coarse regions handled by the engine where few pages are written, single pages by the kernel where many are.
+    /// </summary>
     AdaptiveWriteProtect = 5,
 }

@@ -13,8 +13,8 @@ public sealed record WriteTraceStatistics
     public long Faults { get; init; }
 
     /// <summary>
-    /// Time vCPUs waited for their faults, delays included, and stood in order to arm where they do that themselves. Measured where the engine
-    /// handles the fault; where the kernel does, the number of faults times what one costs on this machine.
+    /// Time vCPUs waited for their faults, delays included, and stood in order to arm where they do that themselves. Measured where the
+    /// engine handles the fault; where the kernel does, the number of faults times what one costs on this machine.
     /// </summary>
     public TimeSpan GuestStallTime { get; init; }
 

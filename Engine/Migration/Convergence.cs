@@ -36,7 +36,9 @@ internal static class Convergence
         return shrinks ? new(ConvergenceAction.Continue, metrics.VcpuShare, delay) : SlowDown(metrics, delay, limits.MinVcpuShare);
     }
 
-    /// <summary>First writes are held back first: that costs only who writes. Where that reaches its bound, all of the guest pays.</summary>
+    /// <summary>
+    /// First writes are held back first: that costs only who writes. Where that reaches its bound, all of the guest pays.
+    /// </summary>
     private static ConvergenceDecision SlowDown(ConvergenceMetrics metrics, TimeSpan delay, double minShare)
     {
         if (metrics.CanDelayFaults)

@@ -38,7 +38,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     public async Task TakeOverAsync(ControlConnection control, GrantMessage grant, PageTablePopulator? populator, bool postcopy)
     {
         var watch = Stopwatch.StartNew();
-        await RecordAsync(postcopy ? MigrationJournalState.Receiving : MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
+        await RecordAsync(
+            postcopy ? MigrationJournalState.Receiving : MigrationJournalState.Owner, CancellationToken.None).ConfigureAwait(false);
         IsOwner = true;
         TimeSpan commitTime = watch.Elapsed;
         long? faultsBefore = vm.ReadPageFaults();
@@ -56,7 +57,9 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
             new(commitTime, resumeTime, populated.Pages, populated.Elapsed, populationRefused, vm.Instance.Accelerator,
                 vm.Memory.Poisoned.IsEmpty ? null : vm.Capabilities.PoisonFallback, largePagesRefused),
             ControlMessages.Default.ResumedMessage, CancellationToken.None)).ConfigureAwait(false);
-        await steps.TryAsync("take the VM into the host", () => postcopy ? place.BeginPostcopyAsync(grant.Resume) : place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
+        await steps.TryAsync(
+            "take the VM into the host",
+            () => postcopy ? place.BeginPostcopyAsync(grant.Resume) : place.CompleteAsync(grant.Resume)).ConfigureAwait(false);
         log.Information("Took over the VM from {Source}", request.SourceHostName);
     }
 
@@ -113,8 +116,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     }
 
     /// <summary>
-    /// Counts the page faults of the first second after the resume, which is what population is to save, and looks what is mapped by large pages
-    /// then.
+    /// Counts the page faults of the first second after the resume, which is what population is to save, and looks what is mapped by large
+    /// pages then.
     /// </summary>
     private async Task<ReportMessage> MeasureAsync(long? faultsBefore)
     {
@@ -126,7 +129,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
 
     /// <summary>Starts the vCPUs. Only a hypervisor that refuses has surely not run the guest, whose disks may have changed otherwise.</summary>
     /// <param name="limit">
-    /// How long to wait for it. Where pages are missing the hypervisor may itself wait for one: over a broken link it comes only after this.
+    /// How long to wait for it. Where pages are missing the hypervisor may itself wait for one: over a broken link it comes only after
+    /// this.
     /// </param>
     private async Task ResumeAsync(TimeSpan limit)
     {

@@ -81,7 +81,8 @@ internal sealed class DestinationMigration : IIncomingMigration
     /// </summary>
     /// <param name="withdraw">Gives the VM up, where the source has not granted it yet.</param>
     /// <param name="closing">
-    /// The host closes. Where the link of a post-copy is broken then, everything is left as it is: <see cref="MigrationOutcome.DestinationReceives"/>.
+    /// The host closes. Where the link of a post-copy is broken then, everything is left as it is:
+    /// <see cref="MigrationOutcome.DestinationReceives"/>.
     /// </param>
     public async Task<MigrationOutcome> RunAsync(CancellationToken withdraw, CancellationToken closing = default)
     {
@@ -94,13 +95,20 @@ internal sealed class DestinationMigration : IIncomingMigration
             {
                 control = await following.RunAsync(control, pages, runs, closing).ConfigureAwait(false);
                 await following.DisposeAsync().ConfigureAwait(false);
-                if (Outcome == MigrationOutcome.DestinationOwns) await steps.TryAsync("settle its memory", SettleMemoryAsync).ConfigureAwait(false);
+                if (Outcome == MigrationOutcome.DestinationOwns)
+                {
+                    await steps.TryAsync("settle its memory", SettleMemoryAsync).ConfigureAwait(false);
+                }
             }
         }
         catch (Exception error) when (commit.HasTakenOver)
         {
             log.Error(error, "The VM is here, but the migration did not end in order");
-            if (postcopy is { } broken) await steps.TryAsync("end the post-copy", () => broken.DisposeAsync().AsTask()).ConfigureAwait(false);
+            if (postcopy is { } broken)
+            {
+                await steps.TryAsync("end the post-copy", () => broken.DisposeAsync().AsTask()).ConfigureAwait(false);
+            }
+
             await pages.CloseAsync().ConfigureAwait(false);
             if (error is MigrationException { Reason: MigrationErrorReason.Undecided } unsure)
             {
@@ -181,7 +189,8 @@ internal sealed class DestinationMigration : IIncomingMigration
         if (request.PoisonedPageCount > 0 && vm.Capabilities.PoisonRefused is { } poisonRefused)
         {
             throw new MigrationException(
-                MigrationErrorReason.PrerequisiteMissing, $"The poisoned pages of '{request.Specification.Name}' cannot be re-created here: {poisonRefused}",
+                MigrationErrorReason.PrerequisiteMissing,
+                $"The poisoned pages of '{request.Specification.Name}' cannot be re-created here: {poisonRefused}",
                 PoisonRefusals.Action);
         }
 
@@ -190,7 +199,8 @@ internal sealed class DestinationMigration : IIncomingMigration
         string? refused = !start.Postcopy ? null : vm.Capabilities.PostcopyRefused;
         pages.Open(start.Postcopy && refused is null ? start.Channels + 1 : start.Channels, populator);
         _ = DowntimePath.PrepareAsync();
-        await control.SendAsync(FrameType.Started, new(refused), ControlMessages.Default.StartedMessage, cancellationToken).ConfigureAwait(false);
+        await control.SendAsync(
+            FrameType.Started, new(refused), ControlMessages.Default.StartedMessage, cancellationToken).ConfigureAwait(false);
         return populator;
     }
 
@@ -255,7 +265,8 @@ internal sealed class DestinationMigration : IIncomingMigration
     }
 
     /// <summary>Takes the missing pages away; the source serves them once it has heard of that.</summary>
-    private async Task StartPostcopyAsync(ControlConnection control, ControlFrame frame, PageSet missing, CancellationToken cancellationToken)
+    private async Task StartPostcopyAsync(
+        ControlConnection control, ControlFrame frame, PageSet missing, CancellationToken cancellationToken)
     {
         long expected = frame.Read(ControlMessages.Default.PostcopyMessage).Pages;
         if (vm.Capabilities.PostcopyRefused is not null || request.Options.Postcopy == PostcopyPolicy.Never || missing.Count != expected)

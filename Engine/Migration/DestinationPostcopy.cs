@@ -6,8 +6,8 @@ using VmMigration.Engine.Protocol;
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// A post-copy, seen from its destination: pages that arrive are placed, and those the guest touches are asked for. While the link is broken
-/// the VM is paused, what is missing is remembered, and a source with the same ticket may take it up again, any number of times.
+/// A post-copy, seen from its destination: pages that arrive are placed, and those the guest touches are asked for. While the link is
+/// broken the VM is paused, what is missing is remembered, and a source with the same ticket may take it up again, any number of times.
 /// </summary>
 internal sealed class DestinationPostcopy : IAsyncDisposable
 {
@@ -26,7 +26,8 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
     private bool disposed;
 
     private DestinationPostcopy(
-        IVirtualMachine vm, MissingPages missing, PageSet expected, bool verify, ControlConnection control, DestinationCommit commit, ILogger log)
+        IVirtualMachine vm, MissingPages missing, PageSet expected, bool verify, ControlConnection control, DestinationCommit commit,
+        ILogger log)
     {
         this.vm = vm;
         this.missing = missing;
@@ -121,7 +122,8 @@ internal sealed class DestinationPostcopy : IAsyncDisposable
     {
         if (runs) runState.Append("paused", () => vm.PauseAsync(CancellationToken.None));
         await commit.ReportWaitAsync(
-            $"It waits for {missing.RemainingCount} pages of its memory that are still at its source, to which the link broke: {error.Message}")
+            $"It waits for {missing.RemainingCount} pages of its memory that are still at its source,"
+            + $" to which the link broke: {error.Message}")
             .ConfigureAwait(false);
     }
 

@@ -55,7 +55,8 @@ internal sealed class DestinationRecovery(GuestMemory memory, MissingPages missi
     /// <param name="limit">For how long.</param>
     /// <param name="closing">The host closes.</param>
     /// <returns>Null where nobody came.</returns>
-    public async Task<(ControlConnection Control, IncomingPages Pages)?> WaitAsync(IVirtualMachine vm, TimeSpan limit, CancellationToken closing)
+    public async Task<(ControlConnection Control, IncomingPages Pages)?> WaitAsync(
+        IVirtualMachine vm, TimeSpan limit, CancellationToken closing)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(closing);
         stop.CancelAfter(limit);

@@ -6,8 +6,8 @@ namespace VmMigration.Engine.Migration;
 
 /// <summary>Follows one link of a post-copy at its destination, from its first page until it breaks or is needed no more.</summary>
 internal sealed class DestinationSession(
-    IVirtualMachine vm, MissingPages missing, PagePlacement placement, PageRequests requests, ControlConnection control, IncomingPages pages,
-    DestinationCommit commit)
+    IVirtualMachine vm, MissingPages missing, PagePlacement placement, PageRequests requests, ControlConnection control,
+    IncomingPages pages, DestinationCommit commit)
 {
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
@@ -19,7 +19,11 @@ internal sealed class DestinationSession(
         Task<Task> ended = Task.WhenAny(reading, vm.Exited, pages.Failure, requests.Failure);
         await Task.WhenAny(ended, placement.AllPlaced).ConfigureAwait(false);
         if (!ended.IsCompleted) await Task.WhenAny(ended, requests.Ended).ConfigureAwait(false);
-        if (!ended.IsCompleted && await TellPlacedAsync().ConfigureAwait(false) is { } unheard) return await StopAsync(reading, unheard).ConfigureAwait(false);
+        if (!ended.IsCompleted && await TellPlacedAsync().ConfigureAwait(false) is { } unheard)
+        {
+            return await StopAsync(reading, unheard).ConfigureAwait(false);
+        }
+
         await ended.ConfigureAwait(false);
         return await StopAsync(reading, await FindEndAsync(reading).ConfigureAwait(false)).ConfigureAwait(false);
     }
@@ -35,13 +39,15 @@ internal sealed class DestinationSession(
                 frame.Expect(FrameType.Release);
                 return placement.AllPlaced.IsCompleted
                     ? new(DestinationSessionEndKind.Released)
-                    : throw new MigrationException(MigrationErrorReason.ProtocolViolation, "The source let go of pages that are missing here.");
+                    : throw new MigrationException(
+                        MigrationErrorReason.ProtocolViolation, "The source let go of pages that are missing here.");
             }
         }
         catch (MigrationException error)
         {
             return new(
-                error.Reason == MigrationErrorReason.MemoryMismatch ? DestinationSessionEndKind.Mismatch : DestinationSessionEndKind.Broken, error);
+                error.Reason == MigrationErrorReason.MemoryMismatch ? DestinationSessionEndKind.Mismatch : DestinationSessionEndKind.Broken,
+                error);
         }
     }
 
@@ -60,7 +66,9 @@ internal sealed class DestinationSession(
         }
         catch (OperationCanceledException error)
         {
-            return new(DestinationSessionEndKind.Broken, new(MigrationErrorReason.ConnectionLost, "The source takes no more frames.", null, error));
+            return new(
+                DestinationSessionEndKind.Broken,
+                new(MigrationErrorReason.ConnectionLost, "The source takes no more frames.", null, error));
         }
         catch (MigrationException error)
         {

@@ -9,8 +9,8 @@ internal interface IOutgoingVm
     IVirtualMachine Machine { get; }
 
     /// <summary>
-    /// Held by whoever pauses and resumes the VM, or relies on its doing neither. The migration holds it except while it copies memory of the
-    /// running VM; it is never waited for by somebody who holds the VM's own lock.
+    /// Held by whoever pauses and resumes the VM, or relies on its doing neither. The migration holds it except while it copies memory of
+    /// the running VM; it is never waited for by somebody who holds the VM's own lock.
     /// </summary>
     AsyncLock RunState { get; }
 

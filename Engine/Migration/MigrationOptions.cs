@@ -52,7 +52,8 @@ public sealed record MigrationOptions
         Require(MaxPasses >= 1, nameof(MaxPasses), "at least 1");
         Require(WriteTraceGranularityBytes == 0
             || (WriteTraceGranularityBytes >= GuestMemory.PageSizeBytes && BitOperations.IsPow2(WriteTraceGranularityBytes)),
-            nameof(WriteTraceGranularityBytes), $"0 or a power of two from {GuestMemory.PageSizeBytes} to {WriteTrace.MaxGranularityBytes}");
+            nameof(WriteTraceGranularityBytes),
+            $"0 or a power of two from {GuestMemory.PageSizeBytes} to {WriteTrace.MaxGranularityBytes}");
         Require(Postcopy != PostcopyPolicy.Invalid && Enum.IsDefined(Postcopy), nameof(Postcopy), "one of the known policies");
         Require(MinVcpuShare is > 0 and <= 1, nameof(MinVcpuShare), "above 0 and at most 1");
     }

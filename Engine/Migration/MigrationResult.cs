@@ -47,7 +47,9 @@ public sealed record MigrationResult
     /// <summary>Time spent in arming.</summary>
     public TimeSpan TraceInstallTime { get; init; }
 
-    /// <summary>Unit in which writes were traced, in bytes; the smallest one where it differed over memory; 0 where the engine traced none.</summary>
+    /// <summary>
+    /// Unit in which writes were traced, in bytes; the smallest one where it differed over memory; 0 where the engine traced none.
+    /// </summary>
     public int WriteTraceGranularityBytes { get; init; }
 
     /// <summary>First writes to traced memory: each interrupted a vCPU once.</summary>

@@ -28,8 +28,8 @@ public enum MigrationState
     Postcopy = 7,
 
     /// <summary>
-    /// The link broke during <see cref="Postcopy"/>: the VM is paused at the destination, the rest of its memory is kept at the source, and the
-    /// migration goes on when it is resumed.
+    /// The link broke during <see cref="Postcopy"/>: the VM is paused at the destination, the rest of its memory is kept at the source, and
+    /// the migration goes on when it is resumed.
     /// </summary>
     PostcopyPaused = 8,
 }

@@ -4,8 +4,8 @@ using VmMigration.Engine.Protocol;
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// Puts pages that arrive in a post-copy into their places. A run is received whole before the guest sees any of it, so that a link that breaks
-/// leaves nothing half done. Used by all data connections at once, also those of a later link.
+/// Puts pages that arrive in a post-copy into their places. A run is received whole before the guest sees any of it, so that a link that
+/// breaks leaves nothing half done. Used by all data connections at once, also those of a later link.
 /// </summary>
 internal sealed class PagePlacement
 {
@@ -47,14 +47,17 @@ internal sealed class PagePlacement
         GC.AllocateUninitializedArray<byte>(PageFrame.MaxPages * GuestMemory.PageSizeBytes, pinned: true);
 
     /// <summary>Receives the contents of a run, if it has any, and places it.</summary>
-    /// <exception cref="MigrationException">The connection broke, the run names pages that never were missing, or placing failed.</exception>
+    /// <exception cref="MigrationException">
+    /// The connection broke, the run names pages that never were missing, or placing failed.
+    /// </exception>
     public void Receive(DataConnection connection, PageRun run, byte[] buffer)
     {
         if (!expected.TryFindRun(run.FirstPage, run.FirstPage + run.PageCount, out long first, out long count)
             || first != run.FirstPage || count != run.PageCount)
         {
             throw new MigrationException(
-                MigrationErrorReason.ProtocolViolation, $"The peer sent {run.PageCount} pages at page {run.FirstPage}, which were not missing.");
+                MigrationErrorReason.ProtocolViolation,
+                $"The peer sent {run.PageCount} pages at page {run.FirstPage}, which were not missing.");
         }
 
         Span<byte> contents = run.Kind == PageRunKind.Data ? buffer.AsSpan(0, run.PageCount << GuestMemory.PageShift) : [];

@@ -5,8 +5,8 @@ using VmMigration.Engine.Protocol;
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// Asks the source for the pages the guest touches, on a thread of its own. What is touched while there is no link is asked for once there is
-/// one again.
+/// Asks the source for the pages the guest touches, on a thread of its own. What is touched while there is no link is asked for once there
+/// is one again.
 /// </summary>
 internal sealed class PageRequests : IDisposable
 {
@@ -34,7 +34,9 @@ internal sealed class PageRequests : IDisposable
     /// <summary>Completes where touches cannot be noticed any more, which leaves whoever touches a page waiting for the push.</summary>
     public Task<MigrationException> Failure => failure.Task;
 
-    /// <summary>Completes once no touch has to be noticed any more: all pages are there, and touches of others are the kernel's again.</summary>
+    /// <summary>
+    /// Completes once no touch has to be noticed any more: all pages are there, and touches of others are the kernel's again.
+    /// </summary>
     public Task Ended => ended.Task;
 
     /// <summary>Asks nobody from now on.</summary>

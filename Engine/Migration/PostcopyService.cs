@@ -5,8 +5,8 @@ using VmMigration.Engine.Protocol;
 namespace VmMigration.Engine.Migration;
 
 /// <summary>
-/// Serves the missing pages of one link from the source's memory, which stands still: requests at once over a connection of their own, so that
-/// they do not wait behind the rest, and everything else in the background.
+/// Serves the missing pages of one link from the source's memory, which stands still: requests at once over a connection of their own, so
+/// that they do not wait behind the rest, and everything else in the background.
 /// </summary>
 internal sealed class PostcopyService : IAsyncDisposable
 {

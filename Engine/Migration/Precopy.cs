@@ -91,7 +91,8 @@ internal sealed class Precopy(
     public async Task<PassSummary> SendPassAsync(PageSet pages, bool paused, CancellationToken cancellationToken)
     {
         long pagesToSend = pages.Count;
-        long dataBefore = counters.PagesData, zeroBefore = counters.PagesZero, bytesBefore = counters.BytesSent, unchangedBefore = counters.PagesUnchanged;
+        long dataBefore = counters.PagesData, zeroBefore = counters.PagesZero;
+        long bytesBefore = counters.BytesSent, unchangedBefore = counters.PagesUnchanged;
         TimeSpan delay = trace?.FaultDelay ?? TimeSpan.Zero;
         var watch = Stopwatch.StartNew();
         Task sending = transfer.SendAsync(pages, flush: paused, cancellationToken);

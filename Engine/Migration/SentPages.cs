@@ -21,8 +21,8 @@ internal sealed class SentPages(long pageCount)
     private readonly long seed = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
 
     /// <summary>
-    /// Has the just-in-time compiler notice the hash function, whose first, unoptimised version takes more than ten times as long: a pass over a
-    /// whole memory would be done before the better one is there.
+    /// Has the just-in-time compiler notice the hash function, whose first, unoptimised version takes more than ten times as long: a pass
+    /// over a whole memory would be done before the better one is there.
     /// </summary>
     public static void Rehearse()
     {

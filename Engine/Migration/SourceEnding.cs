@@ -64,7 +64,8 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         liftTrace();
         if (!vm.Exited.IsCompleted)
         {
-            await steps.TryAsync("map memory by large pages again", () => vm.RestoreLargePagesAsync(CancellationToken.None)).ConfigureAwait(false);
+            await steps.TryAsync(
+                "map memory by large pages again", () => vm.RestoreLargePagesAsync(CancellationToken.None)).ConfigureAwait(false);
         }
 
         MigrationException reason = await ExplainAsync(link, error, cancelled).ConfigureAwait(false);
@@ -86,15 +87,18 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
     {
         MigrationStatus status = feed.Current;
         MigrationException? mismatch = cause is MigrationException { Reason: MigrationErrorReason.MemoryMismatch } known ? known : null;
-        string message = mismatch?.Message ?? $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
-            + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "") + ". It is kept here, paused.";
+        string message = mismatch?.Message
+            ?? $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
+                + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "")
+                + ". It is kept here, paused.";
         await RecordAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
         await steps.TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Undecided, current => current with
         {
             ErrorReason = mismatch?.Reason ?? MigrationErrorReason.Undecided,
             ErrorMessage = message,
-            RecommendedAction = mismatch?.RecommendedAction ?? $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
+            RecommendedAction = mismatch?.RecommendedAction
+                ?? $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
         });
     }
 

@@ -85,7 +85,8 @@ internal sealed class SourceLink : IAsyncDisposable
         IncomingOffer offer, int channels, long memoryBytes, CancellationToken cancellationToken)
     {
         var link = new SourceLink(
-            await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Recovery, cancellationToken).ConfigureAwait(false), memoryBytes);
+            await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Recovery, cancellationToken).ConfigureAwait(false),
+            memoryBytes);
         try
         {
             await link.SendStartAsync(channels, memoryBytes, postcopy: true, cancellationToken).ConfigureAwait(false);

@@ -72,8 +72,8 @@ internal sealed class SourceMigration
     /// </summary>
     /// <param name="cancellationToken">Cancels it.</param>
     /// <param name="closing">
-    /// The host closes. Where the link of a post-copy is broken then, the migration is left as it is, for ever if need be: the VM's place is not
-    /// settled, and the status has not ended.
+    /// The host closes. Where the link of a post-copy is broken then, the migration is left as it is, for ever if need be: the VM's place
+    /// is not settled, and the status has not ended.
     /// </param>
     public async Task<MigrationStatus> RunAsync(CancellationToken cancellationToken, CancellationToken closing = default)
     {
@@ -290,7 +290,8 @@ internal sealed class SourceMigration
                 await ending.KeepUndecidedAsync(end.Error).ConfigureAwait(false);
                 break;
             case PostcopyEndKind.Abandoned:
-                log.Warning("The host closes with the post-copy paused: the VM's copy stays, for the destination has not all of its memory");
+                log.Warning(
+                    "The host closes with the post-copy paused: the VM's copy stays, for the destination has not all of its memory");
                 break;
         }
     }

@@ -93,7 +93,8 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
             if (next.Link is null)
             {
-                return new(PostcopyEndKind.Completed, Summarize(null), null, Note: "The last word of the post-copy was lost with its link.");
+                return new(
+                    PostcopyEndKind.Completed, Summarize(null), null, Note: "The last word of the post-copy was lost with its link.");
             }
 
             link = next.Link;
@@ -186,7 +187,8 @@ internal sealed class SourcePostcopy : IAsyncDisposable
         {
             var mismatch = new MigrationException(
                 MigrationErrorReason.MemoryMismatch,
-                $"The pages that followed the VM arrived with digest {placed.Digest}, the source's is {expected}: '{vm.Specification.Name}' was"
+                $"The pages that followed the VM arrived with digest {placed.Digest}, the source's is {expected}:"
+                + $" '{vm.Specification.Name}' was"
                 + $" paused on {request.Offer.DestinationHostName}, and its memory at the time it left is kept here, paused.",
                 "Do not trust what the VM has written since. Please report this with both hosts' logs: no migration may change memory.");
             await TellAsync(() => link.SendAsync(
@@ -214,7 +216,8 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
     /// <summary>Finds the failure behind a broken connection: the destination's last words say more, and come a moment later.</summary>
     private static async Task<MigrationException> ExplainAsync(SourceLink link, MigrationException error) =>
-        error.Reason == MigrationErrorReason.ConnectionLost && await link.FindFailureAsync(farewellLimit).ConfigureAwait(false) is { } failure
+        error.Reason == MigrationErrorReason.ConnectionLost
+            && await link.FindFailureAsync(farewellLimit).ConfigureAwait(false) is { } failure
             ? failure : error;
 
     private async Task<Recovery?> WaitForRecoveryAsync(MigrationException broken, CancellationToken closing)
@@ -263,13 +266,15 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             if (outcome == MigrationOutcome.DestinationOwns) return new(null, null);
             throw new MigrationException(
                 MigrationErrorReason.InvalidState,
-                $"Host '{request.Offer.DestinationHostName}' no longer takes the pages of '{vm.Specification.Name}': its engine ended meanwhile.",
+                $"Host '{request.Offer.DestinationHostName}' no longer takes the pages of '{vm.Specification.Name}':"
+                + " its engine ended meanwhile.",
                 "The VM cannot go on there without its pages: end its process there, and start it anew from its disks.", refused);
         }
     }
 
     private MigrationException NotPaused() => new(
-        MigrationErrorReason.InvalidState, $"Migration {request.Offer.MigrationId} is {feed.Current.State}; only a paused post-copy can be resumed.");
+        MigrationErrorReason.InvalidState,
+        $"Migration {request.Offer.MigrationId} is {feed.Current.State}; only a paused post-copy can be resumed.");
 
     private PostcopySummary Summarize(PlacedMessage? placed) => new(
         pages, placed?.PagesTouched ?? 0, placed?.StallTime ?? TimeSpan.Zero, Stopwatch.GetElapsedTime(startedAt), interruptions);

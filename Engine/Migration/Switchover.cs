@@ -114,7 +114,8 @@ internal sealed class Switchover(
             Parts = Parts with { LastPages = Stopwatch.GetElapsedTime(start) };
             if (verifyMemory)
             {
-                await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, missing, cancellationToken), cancellationToken).ConfigureAwait(false);
+                await VerifyAsync(
+                    MemoryDigest.ComputeAsync(vm.Memory, missing, cancellationToken), cancellationToken).ConfigureAwait(false);
             }
 
             start = Stopwatch.GetTimestamp();
@@ -144,7 +145,8 @@ internal sealed class Switchover(
         await AwaitReadyAsync(Stopwatch.GetTimestamp(), cancellationToken).ConfigureAwait(false);
         if (verifyMemory)
         {
-            await VerifyAsync(MemoryDigest.ComputeAsync(vm.Memory, except: null, cancellationToken), cancellationToken).ConfigureAwait(false);
+            await VerifyAsync(
+                MemoryDigest.ComputeAsync(vm.Memory, except: null, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
     }
 

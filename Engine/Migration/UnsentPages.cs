@@ -3,7 +3,9 @@ using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Migration;
 
-/// <summary>The pages a post-copy still has to send; each is taken once, by the background push or for a request. Safe to use from several threads.</summary>
+/// <summary>
+/// The pages a post-copy still has to send; each is taken once, by the background push or for a request. Safe to use from several threads.
+/// </summary>
 internal sealed class UnsentPages(PageSet pages)
 {
     /// <summary>
@@ -31,7 +33,9 @@ internal sealed class UnsentPages(PageSet pages)
         lock (gate) return Take(basePage, basePage + PageFrame.MaxPages, taken);
     }
 
-    /// <summary>Takes a page that was asked for, also where it was taken before, since it may be on its way for long; and its neighbours.</summary>
+    /// <summary>
+    /// Takes a page that was asked for, also where it was taken before, since it may be on its way for long; and its neighbours.
+    /// </summary>
     public void TakeRequested(long page, PageSet taken)
     {
         long first = page - (page % PagesPerRequest);

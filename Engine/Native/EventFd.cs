@@ -3,7 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>A descriptor that becomes ready when it is signalled (eventfd(2)), to end or to interrupt a wait for others. For any thread.</summary>
+/// <summary>
+/// A descriptor that becomes ready when it is signalled (eventfd(2)), to end or to interrupt a wait for others. For any thread.
+/// </summary>
 internal sealed partial class EventFd : IDisposable
 {
     private const int CloseOnExec = 0x80000;
@@ -23,7 +25,10 @@ internal sealed partial class EventFd : IDisposable
     {
         ulong one = 1;
         // EAGAIN: the counter is full, so it is ready. SAFETY: the eight bytes that eventfd(2) takes.
-        if (Write(Handle, &one, sizeof(ulong)) < 0 && Marshal.GetLastPInvokeError() != Errno.EAGAIN) throw Errno.LastFailure("write", "eventfd");
+        if (Write(Handle, &one, sizeof(ulong)) < 0 && Marshal.GetLastPInvokeError() != Errno.EAGAIN)
+        {
+            throw Errno.LastFailure("write", "eventfd");
+        }
     }
 
     /// <summary>Makes it not ready.</summary>
@@ -31,7 +36,10 @@ internal sealed partial class EventFd : IDisposable
     {
         ulong count;
         // EAGAIN: it was not ready. SAFETY: room for the eight bytes that eventfd(2) reads.
-        if (Read(Handle, &count, sizeof(ulong)) < 0 && Marshal.GetLastPInvokeError() != Errno.EAGAIN) throw Errno.LastFailure("read", "eventfd");
+        if (Read(Handle, &count, sizeof(ulong)) < 0 && Marshal.GetLastPInvokeError() != Errno.EAGAIN)
+        {
+            throw Errno.LastFailure("read", "eventfd");
+        }
     }
 
     public void Dispose() => Handle.Dispose();

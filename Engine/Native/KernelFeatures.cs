@@ -60,7 +60,8 @@ public sealed record KernelFeatures
     public bool Ptrace { get; init; }
 
     /// <summary>What is missing for tracing writes of a VM in any way, in a sentence; null where one way works.</summary>
-    public string? WriteTraceObstacle => AsyncTraceObstacle is { } byKernel && SyncTraceObstacle is { } byEngine ? $"{byKernel} {byEngine}" : null;
+    public string? WriteTraceObstacle =>
+        AsyncTraceObstacle is { } byKernel && SyncTraceObstacle is { } byEngine ? $"{byKernel} {byEngine}" : null;
 
     /// <summary>What is missing for tracing writes page by page, with the kernel resolving the faults; null where nothing is.</summary>
     public string? AsyncTraceObstacle => Describe(

@@ -84,13 +84,20 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
         return new Span<byte>(Pointer + offset, lengthBytes);
     }
 
-    /// <summary>Keeps the kernel from putting a range on large pages by itself (MADV_NOHUGEPAGE); what is on large pages stays so.</summary>
+    /// <summary>
+    /// Keeps the kernel from putting a range on large pages by itself (MADV_NOHUGEPAGE); what is on large pages stays so.
+    /// </summary>
     /// <param name="offset">First byte, page-aligned.</param>
     /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
     public void DeclineLargePages(long offset, long lengthBytes)
     {
         // EINVAL: a kernel built without transparent large pages makes none.
-        if (Advise(Address + (nint)offset, (nuint)lengthBytes, AdviseNoHugePage) == 0 || Marshal.GetLastPInvokeError() == Errno.EINVAL) return;
+        if (Advise(Address + (nint)offset, (nuint)lengthBytes, AdviseNoHugePage) == 0
+            || Marshal.GetLastPInvokeError() == Errno.EINVAL)
+        {
+            return;
+        }
+
         throw Errno.LastFailure("madvise", $"0x{offset:x}+0x{lengthBytes:x} of a mapping, MADV_NOHUGEPAGE");
     }
 

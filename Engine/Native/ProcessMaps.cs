@@ -33,8 +33,8 @@ public static class ProcessMaps
     }
 
     /// <summary>
-    /// Finds the largest range of addresses that maps the file without a gap, joining neighbours that the kernel keeps apart, also where one
-    /// may be accessed and the other may not (mprotect(2)); the permissions are those of the first.
+    /// Finds the largest range of addresses that maps the file without a gap, joining neighbours that the kernel keeps apart, also where
+    /// one may be accessed and the other may not (mprotect(2)); the permissions are those of the first.
     /// </summary>
     /// <param name="processId">Process to look at.</param>
     /// <param name="path">Path of the file as the process opened it; it may have been deleted since.</param>

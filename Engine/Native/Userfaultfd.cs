@@ -63,8 +63,8 @@ public sealed partial class Userfaultfd : IDisposable
     /// <param name="features">The features to switch on.</param>
     /// <param name="kernelModeFaults">As for <see cref="Create"/>; the right counts that the other process has.</param>
     /// <param name="stayOpenInside">
-    /// Whether the process keeps its copy until it ends. Without one, the end of this process lifts all registrations, and threads that wait
-    /// in a fault go on; with one, they wait until somebody takes the descriptor out again.
+    /// Whether the process keeps its copy until it ends. Without one, the end of this process lifts all registrations, and threads that
+    /// wait in a fault go on; with one, they wait until somebody takes the descriptor out again.
     /// </param>
     /// <exception cref="MigrationException">
     /// As <see cref="Ptrace.WhileStopped"/>, or where userfaultfd(2) or pidfd_getfd(2) fails or a feature is missing.
@@ -167,7 +167,9 @@ public sealed partial class Userfaultfd : IDisposable
     public UserfaultfdOutcome Continue(ulong address, ulong lengthBytes, out long mappedBytes) =>
         ChangePages(RequestContinue, "UFFDIO_CONTINUE", address, lengthBytes, out mappedBytes);
 
-    /// <summary>Places missing pages with their contents and wakes who waits for them (UFFDIO_COPY). A page is whole before anybody sees it.</summary>
+    /// <summary>
+    /// Places missing pages with their contents and wakes who waits for them (UFFDIO_COPY). A page is whole before anybody sees it.
+    /// </summary>
     /// <param name="address">First address, page-aligned.</param>
     /// <param name="contents">The contents, a multiple of the page size, from this process.</param>
     /// <param name="copiedBytes">Bytes placed from the start of the range, whatever the outcome.</param>

@@ -17,7 +17,9 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
     private readonly SemaphoreSlim sending = new(1, 1);
     private long lastReceivedAt = Stopwatch.GetTimestamp();
 
-    /// <summary>When the last frame was whole, as a <see cref="Stopwatch"/> timestamp; the time of the connection before the first.</summary>
+    /// <summary>
+    /// When the last frame was whole, as a <see cref="Stopwatch"/> timestamp; the time of the connection before the first.
+    /// </summary>
     public long LastReceivedAt => Interlocked.Read(ref lastReceivedAt);
 
     /// <summary>Sends one frame whose payload is the message as JSON.</summary>

@@ -11,7 +11,9 @@ internal sealed record WelcomeMessage(string HostName);
 /// <summary>Payload of <see cref="FrameType.Refused"/> and <see cref="FrameType.Abort"/>.</summary>
 internal sealed record FailureMessage(MigrationErrorReason Reason, string Message, string? RecommendedAction);
 
-/// <summary>Payload of <see cref="FrameType.Start"/>; with <paramref name="Postcopy"/> one data connection more comes, for requested pages.</summary>
+/// <summary>
+/// Payload of <see cref="FrameType.Start"/>; with <paramref name="Postcopy"/> one data connection more comes, for requested pages.
+/// </summary>
 internal sealed record StartMessage(int Channels, long MemoryBytes, bool Postcopy);
 
 /// <summary>Payload of <see cref="FrameType.Started"/>: why the VM cannot resume here before all of its memory is there, or null.</summary>

@@ -4,8 +4,8 @@ namespace VmMigration.Engine.Protocol;
 
 /// <summary>
 /// Keeps a control connection alive while nobody has anything to say, and closes it once the peer has been silent for
-/// <see cref="SilenceLimit"/>: what waits for a frame then fails with <see cref="MigrationErrorReason.ConnectionLost"/>. TCP alone notices a
-/// silent peer only after half a minute where data is under way. Both ends of a connection run one.
+/// <see cref="SilenceLimit"/>: what waits for a frame then fails with <see cref="MigrationErrorReason.ConnectionLost"/>. TCP alone notices
+/// a silent peer only after half a minute where data is under way. Both ends of a connection run one.
 /// </summary>
 internal sealed class LinkHeartbeat : IAsyncDisposable
 {

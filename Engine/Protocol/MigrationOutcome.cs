@@ -14,6 +14,8 @@ internal enum MigrationOutcome
     /// <summary>The destination never ran the VM and never will; the source owns it.</summary>
     SourceOwns = 3,
 
-    /// <summary>The destination owns the VM, part of whose memory is still at the source: the source must keep that, and not run the VM.</summary>
+    /// <summary>
+    /// The destination owns the VM, part of whose memory is still at the source: the source must keep that, and not run the VM.
+    /// </summary>
     DestinationReceives = 4,
 }

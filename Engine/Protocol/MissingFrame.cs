@@ -4,8 +4,8 @@ using VmMigration.Engine.Memory;
 namespace VmMigration.Engine.Protocol;
 
 /// <summary>
-/// Payloads that name pages without their contents. A <see cref="FrameType.Missing"/> frame holds runs of 16 bytes: first page (u64), number
-/// of pages (u64). A <see cref="FrameType.Request"/> frame holds page numbers (u64).
+/// Payloads that name pages without their contents. A <see cref="FrameType.Missing"/> frame holds runs of 16 bytes: first page (u64),
+/// number of pages (u64). A <see cref="FrameType.Request"/> frame holds page numbers (u64).
 /// </summary>
 internal static class MissingFrame
 {

@@ -11,6 +11,8 @@ internal enum PageRunKind : ushort
     /// <summary>As metadata only: every byte is zero.</summary>
     Zero = 2,
 
-    /// <summary>As metadata only: the pages have an uncorrectable memory error, and the VM must not read them at the destination either.</summary>
+    /// <summary>
+    /// As metadata only: the pages have an uncorrectable memory error, and the VM must not read them at the destination either.
+    /// </summary>
     Poisoned = 3,
 }

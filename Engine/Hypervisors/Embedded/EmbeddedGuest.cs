@@ -23,21 +23,21 @@ public sealed record EmbeddedGuest
     public long HaltAfterSteps { get; init; }
 
     /// <summary>
-    /// Unit in which write traces report where a migration names none, in bytes: a power of two from 4096 to the size of the memory; 0 means
-    /// regions of 2 MiB, refined to pages where few of their pages are written.
+    /// Unit in which write traces report where a migration names none, in bytes: a power of two from 4096 to the size of the memory; 0
+    /// means regions of 2 MiB, refined to pages where few of their pages are written.
     /// </summary>
     public int WriteTraceGranularityBytes { get; init; }
 
     /// <summary>
     /// How many of the vCPUs arm write traces, each in its part of the memory, and stand meanwhile until the last of them is done, 0 to
-    /// <see cref="VmSpecification.VcpuCount"/>. 0 leaves it to a thread of the engine, and no vCPU stands; the number of vCPUs makes the whole
-    /// guest stand. For measuring what arming costs a guest; how a VM arms has no effect on what it computes.
+    /// <see cref="VmSpecification.VcpuCount"/>. 0 leaves it to a thread of the engine, and no vCPU stands; the number of vCPUs makes the
+    /// whole guest stand. For measuring what arming costs a guest; how a VM arms has no effect on what it computes.
     /// </summary>
     public int TraceArmingVcpus { get; init; }
 
     /// <summary>
-    /// Time a first write to traced memory takes the guest at least, from 0 to 1 ms: a fault of a real guest takes some microseconds, one of this
-    /// hypervisor less than one.
+    /// Time a first write to traced memory takes the guest at least, from 0 to 1 ms: a fault of a real guest takes some microseconds, one
+    /// of this hypervisor less than one.
     /// </summary>
     public TimeSpan TraceFaultTime { get; init; }
 

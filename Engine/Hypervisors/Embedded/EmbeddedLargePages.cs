@@ -6,8 +6,8 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 internal static class EmbeddedLargePages
 {
     /// <summary>
-    /// Reports in a sentence why it is not on the large pages that are specified; null where the kernel gives them as far as it has them, or
-    /// where none are specified.
+    /// Reports in a sentence why it is not on the large pages that are specified; null where the kernel gives them as far as it has them,
+    /// or where none are specified.
     /// </summary>
     /// <param name="backing">The pages it is to be on.</param>
     /// <param name="settings">What the kernel says.</param>
@@ -17,7 +17,8 @@ internal static class EmbeddedLargePages
             + $"{nameof(MemoryBacking.TransparentHugePages)} it can be on.",
         MemoryBacking.BasePages => null,
         _ when !OperatingSystem.IsLinux() => "Large pages can be asked for on Linux only.",
-        _ when !settings.HasAnonymousLargePages => $"The kernel gives no large pages: {settings.AnonymousSetting} is not there, or says never.",
+        _ when !settings.HasAnonymousLargePages =>
+            $"The kernel gives no large pages: {settings.AnonymousSetting} is not there, or says never.",
         _ => null,
     };
 }

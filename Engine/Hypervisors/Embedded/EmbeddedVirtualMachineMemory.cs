@@ -17,8 +17,8 @@ public sealed partial class EmbeddedVirtualMachine
         RequireWhole("Writes of it cannot be traced before");
         long started = Stopwatch.GetTimestamp();
         var trace = new SoftwareWriteTrace(
-            memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.WriteTraceGranularityBytes : granularityBytes, watch.Traces,
-            Specification.VcpuCount)
+            memory.SizeBytes, granularityBytes == WriteTrace.AutoGranularity ? guest.WriteTraceGranularityBytes : granularityBytes,
+            watch.Traces, Specification.VcpuCount)
         {
             FaultTime = guest.TraceFaultTime,
             Armers = vcpus.Armers(guest.TraceArmingVcpus),
@@ -49,7 +49,9 @@ public sealed partial class EmbeddedVirtualMachine
     }
 
     /// <inheritdoc/>
-    /// <remarks>A flag for each page: a vCPU that touches one has a machine check, which ends the VM. RAM starts at guest-physical address 0.</remarks>
+    /// <remarks>
+    /// A flag for each page: a vCPU that touches one has a machine check, which ends the VM. RAM starts at guest-physical address 0.
+    /// </remarks>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidState"/> where the VM runs; <see cref="MigrationErrorReason.InvalidArgument"/> for a page it
     /// does not have.
@@ -62,7 +64,8 @@ public sealed partial class EmbeddedVirtualMachine
         {
             if (page.Page >= 0 && page.Page < memory.PageCount) continue;
             throw new MigrationException(
-                MigrationErrorReason.InvalidArgument, $"'{Specification.Name}' has no page {page.Page}.", $"Its last page is {memory.PageCount - 1}.");
+                MigrationErrorReason.InvalidArgument,
+                $"'{Specification.Name}' has no page {page.Page}.", $"Its last page is {memory.PageCount - 1}.");
         }
 
         foreach (PoisonedPage page in pages) memory.Poison(page);
@@ -100,7 +103,8 @@ public sealed partial class EmbeddedVirtualMachine
         if (watch.Missing is not { RemainingCount: > 0 } missing) return;
         throw new MigrationException(
             MigrationErrorReason.InvalidState,
-            $"The memory of '{Specification.Name}' is not complete. {refused} {missing.RemainingCount} pages have come from its former host.",
+            $"The memory of '{Specification.Name}' is not complete. {refused}"
+            + $" {missing.RemainingCount} pages have come from its former host.",
             "Wait until the migration that brings the VM here has completed.");
     }
 

@@ -36,8 +36,8 @@ internal abstract class GuestProgram
         new(0, Mix(Mix(seed) + (((ulong)vcpu + 1) * RandomIncrement)), 0, 0);
 
     /// <summary>
-    /// Runs up to <paramref name="steps"/> steps, until <paramref name="access"/> refuses one, and leaves the registers as they are after the
-    /// last one that was run.
+    /// Runs up to <paramref name="steps"/> steps, until <paramref name="access"/> refuses one, and leaves the registers as they are after
+    /// the last one that was run.
     /// </summary>
     public abstract BatchEnd Run<TAccess>(ref VcpuRegisters registers, in GuestShare share, TAccess access, long steps)
         where TAccess : struct, IGuestAccess;

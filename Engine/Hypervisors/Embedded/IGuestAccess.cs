@@ -7,8 +7,8 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 internal interface IGuestAccess
 {
     /// <summary>
-    /// Whether the word at this offset in RAM, in bytes, may be read now. Where it may not, the batch ends with memory and registers as before
-    /// that step, so that the step can be tried again.
+    /// Whether the word at this offset in RAM, in bytes, may be read now. Where it may not, the batch ends with memory and registers as
+    /// before that step, so that the step can be tried again.
     /// </summary>
     bool AdmitsRead(long offset);
 

@@ -18,7 +18,9 @@ internal sealed unsafe class PageGuards(long pageCount)
     private volatile byte[]? table;
     private int version;
 
-    /// <summary>Grows whenever pages were guarded, and when the last missing page was placed: what a vCPU found out before is out of date.</summary>
+    /// <summary>
+    /// Grows whenever pages were guarded, and when the last missing page was placed: what a vCPU found out before is out of date.
+    /// </summary>
     public int Version => Volatile.Read(ref version);
 
     /// <summary>The byte of page 0, for <see cref="GuardedAccess"/>; valid while the caller holds a reference to this.</summary>

@@ -8,12 +8,12 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 
 /// <summary>
 /// The write trace of the embedded hypervisor: a table of one byte per granule that the vCPUs set after every store, see
-/// <see cref="TracedWrites"/>. A byte, not a bit: setting a bit would need a locked instruction per guest store. The first write to a granule
-/// that is not marked is a fault, as with a write protection.
+/// <see cref="TracedWrites"/>. A byte, not a bit: setting a bit would need a locked instruction per guest store. The first write to a
+/// granule that is not marked is a fault, as with a write protection.
 /// </summary>
 /// <remarks>
-/// With <see cref="WriteTrace.AutoGranularity"/> a granule is a page, and the fault handler marks all pages of a region that is lifted whole:
-/// what it marks beyond the page that was written is reported for nothing, and lost is no write either way.
+/// With <see cref="WriteTrace.AutoGranularity"/> a granule is a page, and the fault handler marks all pages of a region that is lifted
+/// whole: what it marks beyond the page that was written is reported for nothing, and lost is no write either way.
 /// </remarks>
 internal sealed unsafe class SoftwareWriteTrace : WriteTrace
 {
@@ -36,7 +36,9 @@ internal sealed unsafe class SoftwareWriteTrace : WriteTrace
     private long delayTicks;
 
     /// <param name="memoryBytes">Size of RAM.</param>
-    /// <param name="granularityBytes">A power of two, at least one page; <see cref="WriteTrace.AutoGranularity"/> refines by itself.</param>
+    /// <param name="granularityBytes">
+    /// A power of two, at least one page; <see cref="WriteTrace.AutoGranularity"/> refines by itself.
+    /// </param>
     /// <param name="slot">Where the vCPUs find the trace; disposal takes it out there.</param>
     /// <param name="vcpuCount">Number of vCPUs.</param>
     public SoftwareWriteTrace(long memoryBytes, int granularityBytes, TraceSlot slot, int vcpuCount)

@@ -27,7 +27,11 @@ internal sealed class TraceFaults(int vcpuCount)
         get
         {
             long longest = 0;
-            for (int at = Stride + LongestHeld; at < counters.Length; at += Stride) longest = Math.Max(longest, Volatile.Read(ref counters[at]));
+            for (int at = Stride + LongestHeld; at < counters.Length; at += Stride)
+            {
+                longest = Math.Max(longest, Volatile.Read(ref counters[at]));
+            }
+
             return TimeSpan.FromTicks(longest);
         }
     }

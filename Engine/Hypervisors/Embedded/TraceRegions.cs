@@ -5,9 +5,9 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 /// <summary>
 /// Which regions of memory a write trace lifts as a whole at a first write, and which it lifts page by page. All start whole. A region that
 /// was written is tried page by page: where few of its pages are written between two collections it stays so, since whole it would be
-/// reported for nothing; where many are it is lifted whole again, since every page would cost a fault, and tried again ever more seldom. How many
-/// are many depends on how many faults the guest can bear: a guest that writes faster than that slows itself down by faults, and sparse is then
-/// only what its faults left it time for.
+/// reported for nothing; where many are it is lifted whole again, since every page would cost a fault, and tried again ever more seldom.
+/// How many are many depends on how many faults the guest can bear: a guest that writes faster than that slows itself down by faults, and
+/// sparse is then only what its faults left it time for.
 /// </summary>
 /// <remarks>One collection at a time; several threads may tell what was collected of different regions, and every vCPU may ask.</remarks>
 /// <param name="regionCount">Number of regions.</param>

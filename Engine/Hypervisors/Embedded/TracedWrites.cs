@@ -2,7 +2,9 @@ using System.Runtime.CompilerServices;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
-/// <summary>Marks writes in the byte-per-granule table of a <see cref="SoftwareWriteTrace"/>; a first write to an armed granule is refused.</summary>
+/// <summary>
+/// Marks writes in the byte-per-granule table of a <see cref="SoftwareWriteTrace"/>; a first write to an armed granule is refused.
+/// </summary>
 /// <param name="marks">The table; the trace keeps it pinned for as long as a vCPU refers to the trace.</param>
 /// <param name="shift">log2 of the granule in bytes.</param>
 internal readonly unsafe struct TracedWrites(byte* marks, int shift) : IGuestAccess
@@ -12,8 +14,8 @@ internal readonly unsafe struct TracedWrites(byte* marks, int shift) : IGuestAcc
     public bool AdmitsRead(long offset) => true;
 
     /// <remarks>
-    /// No more than a hint that decides who pays for a fault: the answer may be out of date by the time of the store, which is marked in any
-    /// case.
+    /// No more than a hint that decides who pays for a fault: the answer may be out of date by the time of the store, which is marked in
+    /// any case.
     /// </remarks>
     // SAFETY: the table covers all RAM, and programs stay inside their share of RAM.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

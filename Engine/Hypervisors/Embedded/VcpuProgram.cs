@@ -2,7 +2,9 @@ using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Hypervisors.Embedded;
 
-/// <summary>The program of one vCPU, run against whatever holds for its memory at the time: a trace, guarded pages, both or neither.</summary>
+/// <summary>
+/// The program of one vCPU, run against whatever holds for its memory at the time: a trace, guarded pages, both or neither.
+/// </summary>
 /// <param name="program">What it runs.</param>
 /// <param name="share">The memory it owns.</param>
 /// <param name="guards">Which pages may not be touched.</param>

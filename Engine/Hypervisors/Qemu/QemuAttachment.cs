@@ -41,7 +41,9 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
     /// <param name="instance">What identifies it.</param>
     /// <param name="directory">What it has on the machine.</param>
     /// <param name="features">What the kernel gives.</param>
-    /// <param name="largePagesRefused">Why its RAM was not made on the pages that were asked for; null where it was, or is not known.</param>
+    /// <param name="largePagesRefused">
+    /// Why its RAM was not made on the pages that were asked for; null where it was, or is not known.
+    /// </param>
     /// <param name="cancellationToken">Cancels the asking.</param>
     public async Task<IVirtualMachine> CompleteAsync(
         VmSpecification specification, VmInstance instance, QemuVmDirectory directory, KernelFeatures features, string? largePagesRefused,

@@ -12,8 +12,8 @@ public sealed record QemuHypervisorOptions
     public required string StateDirectory { get; init; }
 
     /// <summary>
-    /// Directory of a memory file system (tmpfs or hugetlbfs) for the RAM files of guests on 4 KiB pages. May be shared with other engines. For
-    /// guests on large pages a file system is mounted below <see cref="StateDirectory"/>.
+    /// Directory of a memory file system (tmpfs or hugetlbfs) for the RAM files of guests on 4 KiB pages. May be shared with other engines.
+    /// For guests on large pages a file system is mounted below <see cref="StateDirectory"/>.
     /// </summary>
     public string RamDirectory { get; init; } = "/dev/shm";
 

@@ -86,7 +86,11 @@ internal sealed class QemuLargePages(QemuProcess process, QemuRam ram, KernelFea
                 long before = poisoned < 0 ? last : poisoned / RegionPages;
 
                 // One that cannot be mapped by one entry for another reason stays as it is, and the kernel goes on.
-                if (before > region) ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)(region * step), (ulong)((before - region) * step));
+                if (before > region)
+                {
+                    ProcessMadvise.Collapse(process.Handle, ram.Address + (ulong)(region * step), (ulong)((before - region) * step));
+                }
+
                 region = before + 1;
             }
 

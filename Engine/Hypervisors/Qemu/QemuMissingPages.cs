@@ -41,8 +41,8 @@ internal static class QemuMissingPages
     }
 
     /// <summary>
-    /// Asks a QEMU whose pages are missing what it is doing. Its main loop may itself wait for a page, or for a vCPU that does: it answers then
-    /// only once the page is there, and until then it stands still.
+    /// Asks a QEMU whose pages are missing what it is doing. Its main loop may itself wait for a page, or for a vCPU that does: it answers
+    /// then only once the page is there, and until then it stands still.
     /// </summary>
     public static async Task<VmState> ReadStateAsync(QemuProcess process, CancellationToken cancellationToken)
     {

@@ -92,7 +92,8 @@ internal sealed class QemuPoison : IDisposable
         if (pages.Count == 0) return null;
         IEnumerable<PoisonedPage> named = map is null ? pages
             : pages.Select(page => page with { GuestPhysicalAddress = map.AddressOf(page.Page << GuestMemory.PageShift) });
-        return $"It has {Migration.PoisonRefusals.Count(pages)} ({Migration.PoisonRefusals.Name([.. named])}): a guest that touches one ends"
+        return $"It has {Migration.PoisonRefusals.Count(pages)} ({Migration.PoisonRefusals.Name([.. named])}):"
+            + " a guest that touches one ends"
             + " like this (SIGBUS, or SIGSEGV where access was taken away).";
     }
 

@@ -34,7 +34,8 @@ internal sealed record QemuTraceChoice(WriteTraceMechanism Mechanism, int Granul
         if (syncObstacle is not null)
         {
             return new(
-                WriteTraceMechanism.AsyncWriteProtect, pageSizeBytes, $"Writes are traced in units of {SizeOf(pageSizeBytes)}: {syncObstacle}");
+                WriteTraceMechanism.AsyncWriteProtect, pageSizeBytes,
+                $"Writes are traced in units of {SizeOf(pageSizeBytes)}: {syncObstacle}");
         }
 
         return wanted == WriteTrace.AutoGranularity

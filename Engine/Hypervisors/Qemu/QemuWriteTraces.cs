@@ -17,11 +17,13 @@ internal sealed class QemuWriteTraces(QemuProcess process, QemuRam ram, KernelFe
     public WriteTrace Start(int granularityBytes)
     {
         if (granularityBytes != WriteTrace.AutoGranularity
-            && (granularityBytes is < GuestMemory.PageSizeBytes or > WriteTrace.MaxGranularityBytes || !BitOperations.IsPow2(granularityBytes)))
+            && (granularityBytes is < GuestMemory.PageSizeBytes or > WriteTrace.MaxGranularityBytes
+                || !BitOperations.IsPow2(granularityBytes)))
         {
             throw new MigrationException(
                 MigrationErrorReason.InvalidArgument,
-                $"Writes are traced in units of a power of two from {GuestMemory.PageSizeBytes} to {WriteTrace.MaxGranularityBytes} bytes, not {granularityBytes}.");
+                $"Writes are traced in units of a power of two from {GuestMemory.PageSizeBytes}"
+                + $" to {WriteTrace.MaxGranularityBytes} bytes, not {granularityBytes}.");
         }
 
         QemuTraceChoice choice = QemuTraceChoice.Make(

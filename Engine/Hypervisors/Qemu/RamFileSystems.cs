@@ -36,7 +36,8 @@ internal sealed class RamFileSystems(string stateDirectory, string baseDirectory
                 if (settings.IsHugeTmpfsDenied)
                 {
                     return "Large pages of shared memory are switched off on this machine:"
-                        + " /sys/kernel/mm/transparent_hugepage/shmem_enabled says deny (write 'never' to it, which still lets a mount have them).";
+                        + " /sys/kernel/mm/transparent_hugepage/shmem_enabled says deny"
+                        + " (write 'never' to it, which still lets a mount have them).";
                 }
 
                 return MountTable.FindAt(hugeTmpfs) is null ? null : FindSpaceObstacle(specification);

@@ -93,7 +93,9 @@ internal static class ScalarTyping
 
     private static bool TryInteger(string text, out long value) => TryWholeNumber(text, out value) || SizeText.TryParse(text, out value);
 
-    /// <summary>Decimal, or hexadecimal after 0x as addresses are written; more than 16 digits, or a sign made by them, is no number.</summary>
+    /// <summary>
+    /// Decimal, or hexadecimal after 0x as addresses are written; more than 16 digits, or a sign made by them, is no number.
+    /// </summary>
     private static bool TryWholeNumber(string text, out long value) => text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
         ? long.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value) && value >= 0
         : long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value);

@@ -7,8 +7,8 @@ using Xunit;
 namespace VmMigration.Functional.Tests.Migration;
 
 /// <summary>
-/// Migrations on machines that lack something. What becomes of large pages without them, and of poison, is in <see cref="LargePageMigrationTests"/>
-/// and <see cref="PoisonMigrationTests"/>.
+/// Migrations on machines that lack something. What becomes of large pages without them, and of poison, is in
+/// <see cref="LargePageMigrationTests"/> and <see cref="PoisonMigrationTests"/>.
 /// </summary>
 public class QemuFallbackTests
 {
@@ -33,7 +33,8 @@ public class QemuFallbackTests
             "WP_ASYNC" => all with { WriteProtectAsync = false },
             _ => all with { KernelModeFaults = false },
         };
-        MigrationResult result = await MigrateAsync(features, paused: false, new() { VerifyMemory = true, DowntimeLimit = TimeSpan.FromSeconds(0.3) });
+        MigrationResult result = await MigrateAsync(
+            features, paused: false, new() { VerifyMemory = true, DowntimeLimit = TimeSpan.FromSeconds(0.3) });
 
         Assert.True(result.MemoryVerified);
         Assert.Equal(way, result.WriteTraceMechanism);
@@ -43,7 +44,8 @@ public class QemuFallbackTests
     [Fact]
     public async Task Without_the_right_to_trace_the_process_qemu_moves_the_memory_and_the_result_says_so()
     {
-        KernelFeatures features = KernelFeatures.Probe() with { Ptrace = false, KernelModeFaults = false, Mount = false, ProcessMadvise = false };
+        KernelFeatures features =
+            KernelFeatures.Probe() with { Ptrace = false, KernelModeFaults = false, Mount = false, ProcessMadvise = false };
 
         // A guest that stands still: under TCG QEMU 7.2 loses writes of one that runs.
         MigrationResult result = await MigrateAsync(features, paused: true, new() { VerifyMemory = true });
