@@ -52,7 +52,6 @@ internal sealed class QemuPoison : IDisposable
             (PoisonSource source, DateTimeOffset since) = ReadFailures();
             await Task.Run(() => search.Run(source, since), cancellationToken).ConfigureAwait(false);
             if (ram.Memory.Poisoned.IsEmpty) return [];
-            await Task.Run(KeepSmall, cancellationToken).ConfigureAwait(false);
             GuestPhysicalMap guest = await ReadMapAsync(cancellationToken).ConfigureAwait(false);
             return [.. ram.Memory.Poisoned.ToList().Select(page => page with
             {
@@ -85,6 +84,20 @@ internal sealed class QemuPoison : IDisposable
         }
     }
 
+    /// <summary>Sees to it that marks last, also those that another engine, or the pages of a post-copy, left.</summary>
+    public async Task KeepMarksAsync(CancellationToken cancellationToken)
+    {
+        await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await Task.Run(KeepSmall, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
     /// <summary>How a guest that died without a word may have died.</summary>
     public string? ExplainCrash()
     {
@@ -100,7 +113,6 @@ internal sealed class QemuPoison : IDisposable
     /// <inheritdoc/>
     public void Dispose() => failures.Dispose();
 
-    /// <summary>Sees to it that marks last, also those that another engine, or the pages of a post-copy, left.</summary>
     private void KeepSmall()
     {
         if (!byMark || Refused is not null) return;

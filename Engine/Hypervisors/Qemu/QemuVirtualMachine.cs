@@ -132,8 +132,14 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         Task.Run(() => largePages.Restore(cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken) =>
-        poison.FindAsync(cancellationToken);
+    public async Task<IReadOnlyList<PoisonedPage>> FindPoisonedPagesAsync(CancellationToken cancellationToken)
+    {
+        IReadOnlyList<PoisonedPage> pages = await poison.FindAsync(cancellationToken).ConfigureAwait(false);
+
+        // A thread that waits for a missing page cannot be made to do anything else.
+        if (missingPages is null or { RemainingCount: 0 }) await poison.KeepMarksAsync(cancellationToken).ConfigureAwait(false);
+        return pages;
+    }
 
     /// <inheritdoc/>
     public Task<GuestPhysicalMap> ReadGuestPhysicalMapAsync(CancellationToken cancellationToken) => poison.ReadMapAsync(cancellationToken);
