@@ -37,7 +37,8 @@ internal static class Convergence
     }
 
     /// <summary>
-    /// First writes are held back first: that costs only who writes. Where that reaches its bound, all of the guest pays.
+    /// First writes are held back first: that costs only who writes. Where that reaches its bound and the rest still does not shrink, the faults
+    /// that can be held are not those that count, and all of the guest pays.
     /// </summary>
     private static ConvergenceDecision SlowDown(ConvergenceMetrics metrics, TimeSpan delay, double minShare)
     {
@@ -45,10 +46,6 @@ internal static class Convergence
         {
             TimeSpan next = FaultBrake.Next(delay, metrics.Faults, metrics.Duration, minShare);
             if (next > delay) return new(ConvergenceAction.SlowDown, metrics.VcpuShare, next);
-            if (delay > TimeSpan.Zero && FaultBrake.IsAtShareLimit(delay, metrics.Faults, metrics.Duration, minShare))
-            {
-                return new(ConvergenceAction.Continue, metrics.VcpuShare, delay);
-            }
         }
 
         if (metrics.CannotCapVcpus || metrics.VcpuShare <= minShare) return new(ConvergenceAction.Continue, metrics.VcpuShare, delay);

@@ -17,8 +17,6 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     private const int MaxChannels = 16;
 
-    // Shorter than the source waits before it asks and gives up: a grant held up in the network comes to a migration that has ended.
-    private static readonly TimeSpan grantLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
 
     private readonly IVirtualMachine vm;
@@ -155,7 +153,9 @@ internal sealed class DestinationMigration : IIncomingMigration
             ControlFrame start = await control.ReceiveAsync(stop.Token).ConfigureAwait(false);
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
             await using var state = new IncomingState(vm, stop.Token);
-            GrantMessage grant = await ConverseAsync(control, state, populator, stop.Token).ConfigureAwait(false);
+            var conversation = new DestinationConversation(
+                vm, request, control, pages, (missing, token) => StartPostcopyAsync(control, missing, token));
+            GrantMessage grant = await conversation.RunAsync(state, populator, stop.Token).ConfigureAwait(false);
             await commit.TakeOverAsync(control, grant, populator, postcopy is not null).ConfigureAwait(false);
 
             // Only now, when it costs the guest no time: the connections were idle since the load.
@@ -204,129 +204,15 @@ internal sealed class DestinationMigration : IIncomingMigration
         return populator;
     }
 
-    /// <summary>Follows the source's frames until it grants the VM.</summary>
-    private async Task<GrantMessage> ConverseAsync(
-        ControlConnection control, IncomingState state, PageTablePopulator? populator, CancellationToken cancellationToken)
-    {
-        bool verified = !request.Options.VerifyMemory;
-        bool memoryComplete = false;
-        bool ready = false;
-        PageSet? missing = null;
-        Task<ControlFrame>? next = null;
-        while (true)
-        {
-            next ??= control.ReceiveAsync(cancellationToken);
-            ControlFrame frame = ready && verified
-                ? await WaitForGrantAsync(next, cancellationToken).ConfigureAwait(false)
-                : await next.ConfigureAwait(false);
-            next = null;
-            switch (frame.Type)
-            {
-                case FrameType.State:
-                    await state.AppendAsync(frame.Payload, cancellationToken).ConfigureAwait(false);
-                    break;
-                case FrameType.PoisonedPages when !memoryComplete:
-                    CarriedPoison.Receive(frame, vm.Memory);
-                    break;
-                case FrameType.Verify:
-                    await VerifyAsync(control, frame, missing, cancellationToken).ConfigureAwait(false);
-                    verified = true;
-                    break;
-                case FrameType.Load when !memoryComplete:
-                    // Every page is in place: whatever came now would be a version too many. And from here on the kernel's ordinary fault
-                    // handling must serve the VM, since loading devices touches its memory.
-                    pages.Seal();
-                    populator?.Dispose();
-                    await CarriedPoison.MarkAsync(vm, cancellationToken).ConfigureAwait(false);
-                    memoryComplete = true;
-                    break;
-                case FrameType.Missing when !memoryComplete:
-                    MissingFrame.Decode(frame.Payload, missing ??= new(vm.Memory.PageCount));
-                    break;
-                case FrameType.Postcopy when !memoryComplete:
-                    pages.Seal();
-                    populator?.Dispose();
-                    memoryComplete = true;
-                    await StartPostcopyAsync(control, frame, missing ?? new(vm.Memory.PageCount), cancellationToken).ConfigureAwait(false);
-                    break;
-                case FrameType.StateEnd when memoryComplete && !ready:
-                    next = control.ReceiveAsync(cancellationToken);
-                    await FinishLoadAsync(state, next).ConfigureAwait(false);
-                    await control.SendAsync(FrameType.Ready, default, cancellationToken).ConfigureAwait(false);
-                    ready = true;
-                    break;
-                case FrameType.Grant when ready && verified:
-                    return frame.Read(ControlMessages.Default.GrantMessage);
-                default:
-                    frame.Expect(FrameType.Grant);
-                    throw NotLoaded();
-            }
-        }
-    }
-
     /// <summary>Takes the missing pages away; the source serves them once it has heard of that.</summary>
-    private async Task StartPostcopyAsync(
-        ControlConnection control, ControlFrame frame, PageSet missing, CancellationToken cancellationToken)
+    private async Task StartPostcopyAsync(ControlConnection control, PageSet missing, CancellationToken cancellationToken)
     {
-        long expected = frame.Read(ControlMessages.Default.PostcopyMessage).Pages;
-        if (vm.Capabilities.PostcopyRefused is not null || request.Options.Postcopy == PostcopyPolicy.Never || missing.Count != expected)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.ProtocolViolation, $"The source begins a post-copy of {expected} pages that was not agreed on.");
-        }
-
         // Before the missing pages get a fault handler of their own, which no second one may join.
         await CarriedPoison.MarkAsync(vm, cancellationToken).ConfigureAwait(false);
         DestinationPostcopy started = await DestinationPostcopy.StartAsync(
             vm, missing, request.Options.VerifyMemory, control, commit, log, cancellationToken).ConfigureAwait(false);
         postcopy = started;
         pages.PlaceWith(started.Placement);
-        await control.SendAsync(FrameType.PostcopyStarted, default, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>
-    /// Ends the load, unless the source goes first: a load in a post-copy waits for pages, which nobody would send any more.
-    /// </summary>
-    private static async Task FinishLoadAsync(IncomingState state, Task<ControlFrame> next)
-    {
-        Task finishing = state.FinishAsync();
-        if (await Task.WhenAny(finishing, next).ConfigureAwait(false) == next)
-        {
-            (await next.ConfigureAwait(false)).Expect(FrameType.Grant);
-            throw NotLoaded();
-        }
-
-        await finishing.ConfigureAwait(false);
-    }
-
-    private static MigrationException NotLoaded() =>
-        new(MigrationErrorReason.ProtocolViolation, "The source granted a VM that is not loaded.");
-
-    private static async Task<ControlFrame> WaitForGrantAsync(Task<ControlFrame> next, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await next.WaitAsync(grantLimit, cancellationToken).ConfigureAwait(false);
-        }
-        catch (TimeoutException error)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.TimedOut, $"The source did not grant the VM in {grantLimit.TotalSeconds:F0} s.", null, error);
-        }
-    }
-
-    private async Task VerifyAsync(ControlConnection control, ControlFrame frame, PageSet? except, CancellationToken cancellationToken)
-    {
-        string expected = frame.Read(ControlMessages.Default.VerifyMessage).Digest;
-        string actual = await MemoryDigest.ComputeAsync(vm.Memory, except, cancellationToken).ConfigureAwait(false);
-        if (actual != expected)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.MemoryMismatch, $"Memory arrived with digest {actual}, the source's is {expected}.",
-                "The VM is whole at the source. Please report this with both hosts' logs: no migration may change memory.");
-        }
-
-        await control.SendAsync(FrameType.Verified, default, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task GiveUpAsync(ControlConnection? control, Exception error, bool withdrawn)

@@ -29,18 +29,11 @@ internal static class FaultBrake
         return next > current ? next : current;
     }
 
-    /// <summary>Whether the guest is at the least share it keeps: nothing else may slow it down further.</summary>
-    public static bool IsAtShareLimit(TimeSpan current, long faults, TimeSpan duration, double minShare) =>
-        faults > 0 && current >= UnboundedLimit(current, duration / faults, minShare);
-
-    private static TimeSpan Limit(TimeSpan current, TimeSpan interval, double minShare) =>
-        Min(UnboundedLimit(current, interval, minShare), WriteTrace.MaxFaultDelay);
-
     // Without the brake the vCPU would come to the next fault after the rest of the interval.
-    private static TimeSpan UnboundedLimit(TimeSpan current, TimeSpan interval, double minShare)
+    private static TimeSpan Limit(TimeSpan current, TimeSpan interval, double minShare)
     {
         TimeSpan unbraked = interval > current ? interval - current : TimeSpan.Zero;
-        return unbraked * ((1 / minShare) - 1);
+        return Min(unbraked * ((1 / minShare) - 1), WriteTrace.MaxFaultDelay);
     }
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
