@@ -226,10 +226,14 @@ internal sealed class FirstWriteHandler : IDisposable
             TimeSpan left = delay - Stopwatch.GetElapsedTime(fault.ArrivedAt);
             if (delay > TimeSpan.Zero && left > TimeSpan.Zero) return left;
             held.Dequeue();
-            Lift(fault.Address);
+
+            // Counted before whoever waits goes on and may look; only what the lift itself takes comes after.
+            long heldUntil = Stopwatch.GetTimestamp();
             Interlocked.Increment(ref faults);
+            Interlocked.Add(ref stallTimestamps, heldUntil - fault.ArrivedAt);
+            Lift(fault.Address);
             long now = Stopwatch.GetTimestamp();
-            Interlocked.Add(ref stallTimestamps, now - fault.ArrivedAt);
+            Interlocked.Add(ref stallTimestamps, now - heldUntil);
             if (delay == TimeSpan.Zero) CountTypical(now - fault.ArrivedAt);
             else Interlocked.Exchange(ref maxDelayTicks, Math.Max(maxDelayTicks, delay.Ticks));
         }

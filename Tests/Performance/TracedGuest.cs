@@ -104,7 +104,7 @@ internal sealed class TracedGuest : IAsyncDisposable
         {
             Name = "traced",
             MemoryBytes = (long)memoryMiB << 20,
-            Qemu = demo with { InitrdPath = initrd, Accelerator = QemuAccelerator.Tcg, KernelCommandLine = "console=ttyS0 quiet panic=0" },
+            Qemu = demo with { InitrdPath = initrd, Accelerator = QemuAccelerator.Tcg, KernelCommandLine = "console=ttyS0 quiet panic=0 no_timer_check" },
         }, cancellationToken);
         await WaitForDotsAsync(cancellationToken);
     }

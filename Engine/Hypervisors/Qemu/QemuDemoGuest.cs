@@ -78,7 +78,7 @@ public sealed record QemuDemoGuest
             KernelPath = kernel,
             InitrdPath = initrd,
             KernelCommandLine = string.Create(
-                CultureInfo.InvariantCulture, $"console=ttyS0 quiet panic=0 fill_mib={fillMiB} rewrite_mib={rewriteMiB}"),
+                CultureInfo.InvariantCulture, $"console=ttyS0 quiet panic=0 no_timer_check fill_mib={fillMiB} rewrite_mib={rewriteMiB}"),
         };
     }
 
