@@ -11,6 +11,9 @@ public abstract class GuestMemory : IDisposable
     /// <summary>The page size, in bytes, in which guest memory is traced and sent.</summary>
     public const int PageSizeBytes = 4096;
 
+    /// <summary>The contents of a page of zeros.</summary>
+    internal static readonly byte[] ZeroPage = new byte[PageSizeBytes];
+
     /// <summary>log2 of <see cref="PageSizeBytes"/>.</summary>
     public const int PageShift = 12;
 
@@ -69,14 +72,15 @@ public abstract class GuestMemory : IDisposable
     }
 
     /// <summary>Checks that a range lies inside the RAM block.</summary>
-    protected void CheckRange(long offset, long lengthBytes)
+    protected void CheckRange(long offset, long lengthBytes) => CheckRange(offset, lengthBytes, SizeBytes);
+
+    /// <summary>Checks that a range lies inside a RAM block of this size.</summary>
+    internal static void CheckRange(long offset, long lengthBytes, long sizeBytes)
     {
-        if (offset < 0 || lengthBytes < 0 || offset > SizeBytes - lengthBytes)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.InvalidArgument,
-                $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{SizeBytes:x} bytes.");
-        }
+        if (offset >= 0 && lengthBytes >= 0 && offset <= sizeBytes - lengthBytes) return;
+        throw new MigrationException(
+            MigrationErrorReason.InvalidArgument,
+            $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
     }
 
     /// <inheritdoc/>

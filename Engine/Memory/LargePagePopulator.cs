@@ -94,12 +94,7 @@ public sealed class LargePagePopulator : PageTablePopulator
     public override void Populate(long offset, long lengthBytes)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (offset < 0 || lengthBytes < 0 || offset > sizeBytes - lengthBytes)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.InvalidArgument,
-                $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
-        }
+        GuestMemory.CheckRange(offset, lengthBytes, sizeBytes);
 
         Volatile.Read(ref failure)?.Throw();
         bool added = false;

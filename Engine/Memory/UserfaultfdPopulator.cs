@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using VmMigration.Engine.Native;
 
@@ -23,19 +21,13 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     public const UserfaultfdFeatures RequiredFeaturesForHugetlb = UserfaultfdFeatures.MinorHugetlbfs;
 
     private const int EntriesPerRead = 512;
-    private const int EntryBytes = 8;
-
-    // Bit 63: present. Bit 62: a swap entry, or a marker, which UFFDIO_CONTINUE replaces: pages are marked as poisoned after population
-    // only.
-    private const ulong OccupiedBits = 3UL << 62;
 
     private readonly Userfaultfd userfaultfd;
-    private readonly int processId;
     private readonly ulong address;
     private readonly long sizeBytes;
     private readonly int pageSizeBytes;
     private readonly RamFileExtents extents;
-    private readonly SafeFileHandle pagemap;
+    private readonly Pagemap pagemap;
     private readonly Lock largePage = new();
     private long pages;
     private long elapsedTicks;
@@ -53,18 +45,16 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
         int pageSizeBytes = GuestMemory.PageSizeBytes)
     {
         this.userfaultfd = userfaultfd;
-        processId = target.ProcessId;
         this.address = address;
         this.sizeBytes = sizeBytes;
         this.pageSizeBytes = pageSizeBytes;
         extents = new RamFileExtents(ramFile, sizeBytes);
         try
         {
-            pagemap = OpenFile.ForReading(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}/pagemap"));
+            pagemap = new Pagemap(target.ProcessId);
         }
         catch
         {
-            pagemap?.Dispose();
             extents.Dispose();
             throw;
         }
@@ -82,12 +72,7 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     public override void Populate(long offset, long lengthBytes)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (offset < 0 || lengthBytes < 0 || offset > sizeBytes - lengthBytes)
-        {
-            throw new MigrationException(
-                MigrationErrorReason.InvalidArgument,
-                $"The range 0x{offset:x}+0x{lengthBytes:x} is outside guest memory of 0x{sizeBytes:x} bytes.");
-        }
+        GuestMemory.CheckRange(offset, lengthBytes, sizeBytes);
 
         long start = Stopwatch.GetTimestamp();
         long end = (offset + lengthBytes + pageSizeBytes - 1) & ~((long)pageSizeBytes - 1);
@@ -164,17 +149,15 @@ public sealed class UserfaultfdPopulator : PageTablePopulator
     /// <summary>Finds the next page whose entry is empty, 512 entries at a time, instead of one system call per mapped page.</summary>
     private long SkipOccupied(long position, long end)
     {
-        Span<ulong> entries = stackalloc ulong[EntriesPerRead];
+        Span<PagemapEntry> entries = stackalloc PagemapEntry[EntriesPerRead];
         while (position < end)
         {
-            int wanted = (int)Math.Min(EntriesPerRead, (end - position) >> GuestMemory.PageShift);
-            long fileOffset = (long)((address + (ulong)position) >> GuestMemory.PageShift) * EntryBytes;
-            int count = PositionalIo.Read(pagemap, fileOffset, MemoryMarshal.AsBytes(entries[..wanted]));
-            if (count < 0) throw Errno.Failure(-count, "pread", $"/proc/{processId}/pagemap, 0x{fileOffset:x}");
-            if (count == 0) throw new MigrationException(MigrationErrorReason.VmExited, $"Process {processId} ended.");
-            foreach (ulong entry in entries[..(count / EntryBytes)])
+            Span<PagemapEntry> read = entries[..(int)Math.Min(EntriesPerRead, (end - position) >> GuestMemory.PageShift)];
+            pagemap.Read(address + (ulong)position, read);
+            foreach (PagemapEntry entry in read)
             {
-                if ((entry & OccupiedBits) == 0) return position & ~((long)pageSizeBytes - 1);
+                // An occupied one may be a marker, which UFFDIO_CONTINUE replaces: pages are marked as poisoned after population only.
+                if (entry.IsEmpty) return position & ~((long)pageSizeBytes - 1);
                 position += GuestMemory.PageSizeBytes;
             }
         }

@@ -10,8 +10,6 @@ namespace VmMigration.Engine.Migration;
 /// </summary>
 internal static class CarriedPoison
 {
-    private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
-
     /// <summary>Sends the list; nothing where it is empty.</summary>
     public static async Task SendAsync(SourceLink link, IReadOnlyList<PoisonedPage> pages, CancellationToken cancellationToken)
     {
@@ -64,6 +62,6 @@ internal static class CarriedPoison
     {
         long offset = page << GuestMemory.PageShift;
         if (!memory.TryFindData(offset, out long start, out _) || start >= offset + GuestMemory.PageSizeBytes) return;
-        memory.Write(offset, zeroPage);
+        memory.Write(offset, GuestMemory.ZeroPage);
     }
 }

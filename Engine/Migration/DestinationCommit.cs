@@ -72,7 +72,7 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
         {
             using var limit = new CancellationTokenSource(patience);
             await control.SendAsync(
-                FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+                FrameType.Abort, FailureMessage.Of(reason), ControlMessages.Default.FailureMessage,
                 limit.Token).ConfigureAwait(false);
         });
 

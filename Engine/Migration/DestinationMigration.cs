@@ -198,7 +198,6 @@ internal sealed class DestinationMigration : IIncomingMigration
             ? await vm.StartPopulationAsync(cancellationToken).ConfigureAwait(false) : null;
         string? refused = !start.Postcopy ? null : vm.Capabilities.PostcopyRefused;
         pages.Open(start.Postcopy && refused is null ? start.Channels + 1 : start.Channels, populator);
-        _ = DowntimePath.PrepareAsync();
         await control.SendAsync(
             FrameType.Started, new(refused), ControlMessages.Default.StartedMessage, cancellationToken).ConfigureAwait(false);
         return populator;

@@ -9,8 +9,6 @@ namespace VmMigration.Engine.Migration;
 /// </summary>
 internal sealed class PagePlacement
 {
-    private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
-
     private readonly MissingPages missing;
     private readonly PageSet expected;
     private readonly TaskCompletionSource allPlaced = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -94,7 +92,7 @@ internal sealed class PagePlacement
                 if (!unhashed!.Contains(page)) continue;
                 unhashed.Remove(page);
                 if (run.Kind == PageRunKind.Data) digest.Add(page, contents.Slice(i << GuestMemory.PageShift, GuestMemory.PageSizeBytes));
-                else if (run.Kind == PageRunKind.Zero) digest.Add(page, zeroPage);
+                else if (run.Kind == PageRunKind.Zero) digest.Add(page, GuestMemory.ZeroPage);
                 else digest.AddPoisoned(page);
             }
         }

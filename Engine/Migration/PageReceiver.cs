@@ -11,8 +11,6 @@ namespace VmMigration.Engine.Migration;
 internal sealed class PageReceiver(
     GuestMemory memory, PageTablePopulator? populator, Func<bool> isSealed, Func<PagePlacement?> findPlacement)
 {
-    private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
-
     private readonly byte[] head = GC.AllocateUninitializedArray<byte>(PageFrame.MaxHeadBytes, pinned: true);
     private readonly PageRun[] runs = new PageRun[PageFrame.MaxPages];
     private byte[]? whole;
@@ -105,7 +103,7 @@ internal sealed class PageReceiver(
         long end = run.FirstPage + run.PageCount;
         for (long next = run.FirstPage; written.TryFindRun(next, end, out long first, out long count); next = first + count)
         {
-            for (long page = first; page < first + count; page++) memory.Write(page << GuestMemory.PageShift, zeroPage);
+            for (long page = first; page < first + count; page++) memory.Write(page << GuestMemory.PageShift, GuestMemory.ZeroPage);
         }
     }
 
@@ -114,7 +112,7 @@ internal sealed class PageReceiver(
         // A frame's pages, and so a run's, never reach over the border of a large page.
         long offset = run.FirstPage << GuestMemory.PageShift;
         if (populator is null || !populator.WantsZeros(offset)) return;
-        memory.Write(offset, zeroPage);
+        memory.Write(offset, GuestMemory.ZeroPage);
         populator.Populate(offset, GuestMemory.PageSizeBytes);
     }
 

@@ -145,7 +145,7 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
         if (link.Broken.IsCancellationRequested) return;
         using var limit = new CancellationTokenSource(failurePatience);
         await link.SendAsync(
-            FrameType.Abort, new(reason.Reason, reason.Message, reason.RecommendedAction), ControlMessages.Default.FailureMessage,
+            FrameType.Abort, FailureMessage.Of(reason), ControlMessages.Default.FailureMessage,
             limit.Token).ConfigureAwait(false);
     }
 

@@ -233,8 +233,7 @@ internal sealed class SourceLink : IAsyncDisposable
                 ControlFrame frame = await control.ReceiveAsync(CancellationToken.None).ConfigureAwait(false);
                 if (frame.Type == FrameType.Abort)
                 {
-                    FailureMessage failure = frame.Read(ControlMessages.Default.FailureMessage);
-                    Aborted = new(failure.Reason, failure.Message, failure.RecommendedAction);
+                    Aborted = frame.Read(ControlMessages.Default.FailureMessage).ToException();
                     throw Aborted;
                 }
 

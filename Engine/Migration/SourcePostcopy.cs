@@ -192,7 +192,7 @@ internal sealed class SourcePostcopy : IAsyncDisposable
                 + $" paused on {request.Offer.DestinationHostName}, and its memory at the time it left is kept here, paused.",
                 "Do not trust what the VM has written since. Please report this with both hosts' logs: no migration may change memory.");
             await TellAsync(() => link.SendAsync(
-                FrameType.Abort, new(mismatch.Reason, mismatch.Message, mismatch.RecommendedAction), ControlMessages.Default.FailureMessage,
+                FrameType.Abort, FailureMessage.Of(mismatch), ControlMessages.Default.FailureMessage,
                 limit.Token)).ConfigureAwait(false);
             return new(PostcopyEndKind.Mismatch, Summarize(placed), link, Error: mismatch);
         }

@@ -99,6 +99,12 @@ public sealed unsafe partial class PagemapScan : IDisposable
             Returned = (ulong)returned,
         };
         int count = Control(ref argument);
+        if (argument.WalkEnd <= position)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.SystemCallFailed, $"PAGEMAP_SCAN of process {processId} does not get past 0x{position:x}.");
+        }
+
         position = argument.WalkEnd;
         // SAFETY: the kernel filled this many entries of the vector, which was allocated with regionCapacity of them.
         return new ReadOnlySpan<PageRegion>(regions, count);

@@ -31,11 +31,7 @@ internal readonly record struct ControlFrame(FrameType Type, byte[] Payload)
     public ControlFrame Expect(FrameType type)
     {
         if (Type == type) return this;
-        if (Type is FrameType.Abort or FrameType.Refused)
-        {
-            FailureMessage failure = Read(ControlMessages.Default.FailureMessage);
-            throw new MigrationException(failure.Reason, failure.Message, failure.RecommendedAction);
-        }
+        if (Type is FrameType.Abort or FrameType.Refused) throw Read(ControlMessages.Default.FailureMessage).ToException();
 
         throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"The peer sent {Type} where {type} must come.");
     }

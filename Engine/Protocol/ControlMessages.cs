@@ -9,7 +9,12 @@ namespace VmMigration.Engine.Protocol;
 internal sealed record WelcomeMessage(string HostName);
 
 /// <summary>Payload of <see cref="FrameType.Refused"/> and <see cref="FrameType.Abort"/>.</summary>
-internal sealed record FailureMessage(MigrationErrorReason Reason, string Message, string? RecommendedAction);
+internal sealed record FailureMessage(MigrationErrorReason Reason, string Message, string? RecommendedAction)
+{
+    public static FailureMessage Of(MigrationException error) => new(error.Reason, error.Message, error.RecommendedAction);
+
+    public MigrationException ToException() => new(Reason, Message, RecommendedAction);
+}
 
 /// <summary>
 /// Payload of <see cref="FrameType.Start"/>; with <paramref name="Postcopy"/> one data connection more comes, for requested pages.

@@ -232,7 +232,7 @@ internal sealed class MigrationListener : IAsyncDisposable
         try
         {
             socket.Send(Encode(FrameType.Refused, JsonSerializer.SerializeToUtf8Bytes(
-                new FailureMessage(error.Reason, error.Message, error.RecommendedAction), ControlMessages.Default.FailureMessage)));
+                FailureMessage.Of(error), ControlMessages.Default.FailureMessage)));
         }
         catch (Exception sending) when (sending is SocketException or ObjectDisposedException)
         {

@@ -9,8 +9,6 @@ namespace VmMigration.Engine.Hypervisors.Embedded;
 /// </summary>
 internal sealed class EmbeddedMissingPages : MissingPages
 {
-    private static readonly byte[] zeroPage = new byte[GuestMemory.PageSizeBytes];
-
     private readonly EmbeddedMemory memory;
     private readonly PageGuards guards;
     private readonly Lock touching = new();
@@ -90,7 +88,7 @@ internal sealed class EmbeddedMissingPages : MissingPages
     public override void PlaceZeros(long firstPage, long count)
     {
         CheckPages(firstPage, count, whole: true);
-        for (long page = firstPage; page < firstPage + count; page++) PlaceOne(page, zeroPage);
+        for (long page = firstPage; page < firstPage + count; page++) PlaceOne(page, GuestMemory.ZeroPage);
     }
 
     /// <inheritdoc/>

@@ -87,6 +87,7 @@ internal sealed class QemuPoison : IDisposable
     /// <summary>Sees to it that marks last, also those that another engine, or the pages of a post-copy, left.</summary>
     public async Task KeepMarksAsync(CancellationToken cancellationToken)
     {
+        if (ram.Memory.Poisoned.IsEmpty) return;
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
