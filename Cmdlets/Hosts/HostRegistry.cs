@@ -56,6 +56,10 @@ internal static class HostRegistry
         return answers;
     }
 
+    /// <summary>Whether the host is one of this session still.</summary>
+    public static bool IsOpen(IMigrationHost host) =>
+        Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);
+
     /// <summary>The hosts whose name matches; a pattern without wildcards must match one.</summary>
     public static IReadOnlyList<IMigrationHost> Find(string pattern)
     {
@@ -80,9 +84,6 @@ internal static class HostRegistry
         }))];
         Task.WaitAll(closing, CloseLimit);
     }
-
-    private static bool IsOpen(IMigrationHost host) =>
-        Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);
 
     private static MigrationException NameTaken(string name) => new(
         MigrationErrorReason.InvalidState, $"This session has a host '{name}' already.",

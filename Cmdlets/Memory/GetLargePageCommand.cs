@@ -27,8 +27,7 @@ public sealed class GetLargePageCommand : VmQueryCmdlet
             return;
         }
 
-        Engine.Memory.LargePageCoverage? coverage = null;
-        if (!Attempt(target, async (_, token) => coverage = await vm.Host.ReadLargePagesAsync(vm.Id, token).ConfigureAwait(false))) return;
+        if (!AttemptRead(vm, target, token => vm.Host.ReadLargePagesAsync(vm.Id, token), out var coverage)) return;
         WriteObject(coverage is null
             ? VmLargePages.Unknown(vm.Vm, vm.Vm.Capabilities?.LargePagesRefused ?? "Its page tables cannot be read.")
             : VmLargePages.From(vm.Vm, coverage));

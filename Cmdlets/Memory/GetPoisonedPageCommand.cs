@@ -27,7 +27,7 @@ public sealed class GetPoisonedPageCommand : VmQueryCmdlet
             return;
         }
 
-        IReadOnlyList<Engine.Memory.PoisonedPage>? pages = Attempt(target, token => vm.Host.ListPoisonedPagesAsync(vm.Id, token));
-        foreach (Engine.Memory.PoisonedPage page in pages ?? []) WriteObject(PoisonedPage.From(page, vm.Id, vm.Name, vm.Host.Name));
+        if (!AttemptRead(vm, target, token => vm.Host.ListPoisonedPagesAsync(vm.Id, token), out var pages)) return;
+        foreach (Engine.Memory.PoisonedPage page in pages!) WriteObject(PoisonedPage.From(page, vm.Id, vm.Name, vm.Host.Name));
     }
 }

@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using VmMigration.Engine;
 
 namespace VmMigration.Cmdlets;
 
@@ -27,4 +28,31 @@ public abstract class VmQueryCmdlet : VmChoiceCmdlet
 
     private protected override MigrationHostReference[]? SearchedHosts =>
         ParameterSetName == ByHost ? [new(MigrationHost)] : HostName;
+
+    /// <summary>
+    /// Reads something about a VM. One that a pattern found, not its name, and that is gone since, or whose host another runspace closed, is
+    /// left out without a word, as it would have been a moment later.
+    /// </summary>
+    /// <returns>Whether <paramref name="read"/> is to be shown; false also where an error was written.</returns>
+    private protected bool AttemptRead<T>(LocatedVm vm, object target, Func<CancellationToken, Task<T>> work, out T? read)
+    {
+        T? result = default;
+        bool gone = false;
+        bool succeeded = Attempt(target, async token =>
+        {
+            try
+            {
+                result = await work(token).ConfigureAwait(false);
+            }
+            catch (MigrationException exception) when (
+                IsPattern(target) && (exception.Reason == MigrationErrorReason.VmNotFound || !HostRegistry.IsOpen(vm.Host)))
+            {
+                gone = true;
+            }
+        });
+        read = result;
+        return succeeded && !gone;
+    }
+
+    private static bool IsPattern(object target) => target is string name && WildcardPattern.ContainsWildcardCharacters(name);
 }

@@ -154,6 +154,28 @@ public sealed class QemuVirtualMachineTests(DemoGuestFixture fixture) : IClassFi
     }
 
     [Fact]
+    public async Task A_save_that_breaks_at_any_byte_ends()
+    {
+        await vm.PauseAsync(Token);
+        for (int limitBytes = 1; limitBytes < 400_000; limitBytes += 4_001)
+        {
+            try
+            {
+                await vm.SaveStateAsync(new BreakingStream(limitBytes), StateContents.Devices, Token);
+            }
+            catch (IOException)
+            {
+                // The stream broke before QEMU had written everything.
+            }
+
+            Assert.Equal(VmState.Paused, await vm.GetStateAsync(Token));
+        }
+
+        await vm.ResumeAsync(Token);
+        await console.WaitForTickAsync(console.LastTick() + 2, Token);
+    }
+
+    [Fact]
     public async Task A_broken_own_migration_leaves_the_guest_running()
     {
         var stream = new BreakingStream(20_000_000);
