@@ -42,7 +42,7 @@ public sealed class ResumeVmMigrationCommand : MigrationSelectionCmdlet
         bool isPaused = migration.Status.State == Engine.Migration.MigrationState.PostcopyPaused;
         if (!isPaused && target is string pattern && WildcardPattern.ContainsWildcardCharacters(pattern)) return;
         if (!ShouldProcess(migration.Title, "Resume")) return;
-        MigrationStatus? status = Attempt(target, token => migration.Host.ResumeMigrationAsync(migration.Status.Id, token));
+        MigrationStatus? status = Attempt(target, token => migration.Host.ResumeMigrationAsync(migration.Status.Id, force: false, token));
         if (status is null) return;
         if (Wait) resumed.Add(migration with { Status = status });
         else if (PassThru) WriteObject(VmMigrationOperation.From(status));

@@ -1,4 +1,6 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Paths;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -25,6 +27,15 @@ public sealed record HostDescription
 
     /// <summary>Address and port migrations arrive on.</summary>
     public required string Endpoint { get; init; }
+
+    /// <summary>What the host demands of the connections that carry VMs.</summary>
+    public LinkSecurity LinkSecurity { get; init; } = LinkSecurity.Plain;
+
+    /// <summary>Addresses of the machine that mobility paths can be built on.</summary>
+    public IReadOnlyList<string> PathAddresses { get; init; } = [];
+
+    /// <summary>Per kind of mobility path: null where this host can take part in one, else why not and what to install.</summary>
+    public IReadOnlyDictionary<MobilityPathKind, string?> Paths { get; init; } = new Dictionary<MobilityPathKind, string?>();
 
     /// <summary>Per hypervisor: null where VMs can run, else why not and what to install.</summary>
     public required IReadOnlyDictionary<HypervisorKind, string?> Hypervisors { get; init; }

@@ -32,7 +32,7 @@ internal interface ILocalHostMigrations : IAsyncDisposable
     IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.ResumeMigrationAsync"/>
-    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.CancelMigrationAsync"/>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);

@@ -1,5 +1,6 @@
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -90,10 +91,42 @@ public interface IMigrationHost : IAsyncDisposable
     IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 
     /// <summary>
-    /// As a source: goes on with a migration in <see cref="MigrationState.PostcopyPaused"/>; the call ends once pages flow again.
+    /// As a source: goes on with a migration in <see cref="MigrationState.PostcopyPaused"/>, and the call ends once pages flow again; asks the
+    /// destination again how one in <see cref="MigrationState.Undecided"/> ended, and acts on the answer.
     /// </summary>
-    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+    /// <param name="migrationId">The migration.</param>
+    /// <param name="force">
+    /// Take an undecided VM back where the destination does not answer. Where it does run there, it then runs twice, and what both write to
+    /// shared disks destroys them.
+    /// </param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.Undecided"/> where nobody can say and <paramref name="force"/> was not given.
+    /// </exception>
+    Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken);
 
     /// <summary>As a source: cancels a migration before its commit and waits until it has ended, whichever way.</summary>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Makes this host's end of a mobility path. It is journaled before it is made, and removed at the end of the operation that uses it, by
+    /// <see cref="RemovePathAsync"/>, when the host is closed, or, after a crash, when it is opened again.
+    /// </summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.PrerequisiteMissing"/> where <see cref="HostDescription.Paths"/> names a reason. Nothing is left of an
+    /// end that could not be made.
+    /// </exception>
+    Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken);
+
+    /// <summary>The ends of mobility paths this host has now.</summary>
+    Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// As a path's source: reaches for the destination's end over the path and measures the round trip; null where nothing answers.
+    /// </summary>
+    Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken);
+
+    /// <summary>Removes this host's end of a path; does nothing where there is none.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> while an operation uses it.</exception>
+    Task RemovePathAsync(Guid pathId, CancellationToken cancellationToken);
 }

@@ -1,6 +1,7 @@
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -123,12 +124,27 @@ public sealed class LocalHost : IMigrationHost
         parts.Migrations.WatchMigrationAsync(migrationId, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
-        parts.Migrations.ResumeMigrationAsync(migrationId, cancellationToken);
+    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken) =>
+        parts.Migrations.ResumeMigrationAsync(migrationId, force, cancellationToken);
 
     /// <inheritdoc/>
     public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
         parts.Migrations.CancelMigrationAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken) =>
+        parts.Paths.PrepareAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) =>
+        parts.Paths.ListAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken) =>
+        parts.Paths.ProbeAsync(pathId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemovePathAsync(Guid pathId, CancellationToken cancellationToken) => parts.Paths.RemoveAsync(pathId, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Interlocked.Exchange(ref disposed, 1) == 0 ? parts.DisposeAsync() : ValueTask.CompletedTask;

@@ -124,7 +124,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         await foreach (MigrationStatus status in running.Migration.WatchAsync(cancellationToken).ConfigureAwait(false)) yield return status;
     }
 
-    public async Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    public async Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken)
     {
         if (FindRunning(migrationId) is not { } running)
         {

@@ -1,4 +1,5 @@
 using System.Net;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -22,6 +23,12 @@ public sealed record LocalHostOptions
 
     /// <summary>Port to accept migrations on; 0 takes a free one.</summary>
     public int ListenPort { get; init; }
+
+    /// <summary>
+    /// What the host demands of the connections that carry VMs, arriving and leaving; null demands TLS unless
+    /// <see cref="ListenAddress"/> is a loopback address.
+    /// </summary>
+    public LinkSecurity? LinkSecurity { get; init; }
 
     /// <summary>How long a guest may take to follow a request to shut down.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);

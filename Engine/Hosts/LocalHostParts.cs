@@ -23,6 +23,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
         Transfers = new(registry, Hypervisors, journal, Logger);
         Memory = new(registry);
+        Paths = new(registry);
         IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
     }
 
@@ -42,6 +43,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
 
     /// <summary>The memory of the VMs.</summary>
     public LocalHostMemory Memory { get; }
+
+    /// <summary>The ends of mobility paths.</summary>
+    public LocalHostPaths Paths { get; }
 
     public IncomingCheck IncomingCheck { get; }
 

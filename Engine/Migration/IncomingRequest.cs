@@ -13,4 +13,7 @@ public sealed record IncomingRequest(
 {
     /// <summary>How many poisoned pages of the VM are known at the source: the destination must be able to make as many fail.</summary>
     public int PoisonedPageCount { get; init; }
+
+    /// <summary>The mobility path the VM arrives over, prepared on this host before; null for the ordinary network.</summary>
+    public Guid? PathId { get; init; }
 }

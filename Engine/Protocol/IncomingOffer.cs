@@ -6,4 +6,14 @@ namespace VmMigration.Engine.Protocol;
 /// <param name="Address">IP address the destination listens on.</param>
 /// <param name="Port">TCP port the destination listens on.</param>
 /// <param name="Ticket">32 random bytes, valid for this migration only.</param>
-public sealed record IncomingOffer(Guid MigrationId, string DestinationHostName, string Address, int Port, byte[] Ticket);
+public sealed record IncomingOffer(Guid MigrationId, string DestinationHostName, string Address, int Port, byte[] Ticket)
+{
+    /// <summary>How the connections are protected.</summary>
+    public LinkSecurity Security { get; init; } = LinkSecurity.Plain;
+
+    /// <summary>SHA-256 of the certificate the destination shows, 32 bytes; null without <see cref="LinkSecurity.Tls"/>.</summary>
+    public byte[]? CertificateHash { get; init; }
+
+    /// <summary>The mobility path the source's connections must take; null for the ordinary network.</summary>
+    public Guid? PathId { get; init; }
+}

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 using EngineState = VmMigration.Engine.Migration.MigrationState;
 
@@ -91,7 +92,7 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         }
     }
 
-    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
+    public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken)
     {
         Resumes++;
         MoveTo(EngineState.Postcopy);
@@ -161,4 +162,13 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
 
     public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
+
+    public Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
+    public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task RemovePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
 }

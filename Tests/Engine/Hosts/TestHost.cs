@@ -3,6 +3,7 @@ using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 using Xunit;
 
@@ -73,11 +74,20 @@ internal sealed class TestHost : IAsyncDisposable
         public IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
-        public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
         public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
+
+        public Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+
+        public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task RemovePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

@@ -70,7 +70,7 @@ public class QemuPostcopyTests
                 () => hosts.Source.CancelMigrationAsync(started.Id, Cancellation));
             Assert.Equal(MigrationErrorReason.InvalidState, refusal.Reason);
             Assert.Contains("cannot be cancelled any more", refusal.Message, StringComparison.Ordinal);
-            await hosts.Source.ResumeMigrationAsync(started.Id, Cancellation);
+            await hosts.Source.ResumeMigrationAsync(started.Id, force: false, Cancellation);
         }
 
         MigrationStatus ended = await hosts.WaitAsync(started.Id, Cancellation);

@@ -1,0 +1,17 @@
+namespace VmMigration.Engine.Paths;
+
+/// <summary>What a host is to a mobility path.</summary>
+public enum MobilityPathRole
+{
+    /// <summary>Never used.</summary>
+    Invalid = 0,
+
+    /// <summary>The host that connects.</summary>
+    Source = 1,
+
+    /// <summary>The host that is connected to.</summary>
+    Destination = 2,
+
+    /// <summary>The host between them, whose kernel rewrites the addresses.</summary>
+    Gateway = 3,
+}
