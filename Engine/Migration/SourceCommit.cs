@@ -10,7 +10,7 @@ namespace VmMigration.Engine.Migration;
 /// The point of no return, seen from the source: the grant is sent, and the destination's word decides from then on. Where its answer is
 /// lost its journal is asked.
 /// </summary>
-internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger log)
+internal sealed class SourceCommit(SourceLink link, MigrationDialer dialer, ILogger log)
 {
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan outcomeLimit = TimeSpan.FromSeconds(30);
@@ -68,7 +68,7 @@ internal sealed class SourceCommit(SourceLink link, IncomingOffer offer, ILogger
         try
         {
             return await retry.ExecuteAsync(
-                async token => await MigrationDialer.AskOutcomeAsync(offer, token).ConfigureAwait(false)).ConfigureAwait(false);
+                async token => await dialer.AskOutcomeAsync(token).ConfigureAwait(false)).ConfigureAwait(false);
         }
         catch (Exception error) when (error is MigrationException or TimeoutRejectedException)
         {

@@ -53,23 +53,23 @@ internal sealed class SourceLink : IAsyncDisposable
     public ChannelReader<long> Requests => requests.Reader;
 
     /// <summary>Connects and agrees on the size of memory and the number of channels.</summary>
-    /// <param name="offer">Where to.</param>
+    /// <param name="dialer">Where to.</param>
     /// <param name="channels">Data connections to open.</param>
     /// <param name="memoryBytes">Size of the VM's memory.</param>
     /// <param name="postcopy">Whether post-copy may be wanted, which takes one data connection more.</param>
     /// <param name="cancellationToken">Cancels the connecting.</param>
     public static async Task<SourceLink> OpenAsync(
-        IncomingOffer offer, int channels, long memoryBytes, bool postcopy, CancellationToken cancellationToken)
+        MigrationDialer dialer, int channels, long memoryBytes, bool postcopy, CancellationToken cancellationToken)
     {
         var link = new SourceLink(
-            await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellationToken).ConfigureAwait(false), memoryBytes);
+            await dialer.ConnectControlAsync(ConnectionRole.Control, cancellationToken).ConfigureAwait(false), memoryBytes);
         try
         {
             await link.SendStartAsync(channels, memoryBytes, postcopy, cancellationToken).ConfigureAwait(false);
             ControlFrame started = await link.ExpectAsync(FrameType.Started, answerLimit, cancellationToken).ConfigureAwait(false);
             link.PostcopyRefused = started.Read(ControlMessages.Default.StartedMessage).PostcopyRefused;
             bool urgent = postcopy && link.PostcopyRefused is null;
-            await link.ConnectDataAsync(offer, channels, urgent, cancellationToken).ConfigureAwait(false);
+            await link.ConnectDataAsync(dialer, channels, urgent, cancellationToken).ConfigureAwait(false);
             return link;
         }
         catch
@@ -82,16 +82,16 @@ internal sealed class SourceLink : IAsyncDisposable
     /// <summary>Takes a broken post-copy up again.</summary>
     /// <returns>The link, and the pages that the destination still misses.</returns>
     public static async Task<(SourceLink Link, PageSet Missing)> RecoverAsync(
-        IncomingOffer offer, int channels, long memoryBytes, CancellationToken cancellationToken)
+        MigrationDialer dialer, int channels, long memoryBytes, CancellationToken cancellationToken)
     {
         var link = new SourceLink(
-            await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Recovery, cancellationToken).ConfigureAwait(false),
+            await dialer.ConnectControlAsync(ConnectionRole.Recovery, cancellationToken).ConfigureAwait(false),
             memoryBytes);
         try
         {
             await link.SendStartAsync(channels, memoryBytes, postcopy: true, cancellationToken).ConfigureAwait(false);
             PageSet missing = await link.ReceiveMissingAsync(cancellationToken).ConfigureAwait(false);
-            await link.ConnectDataAsync(offer, channels, urgent: true, cancellationToken).ConfigureAwait(false);
+            await link.ConnectDataAsync(dialer, channels, urgent: true, cancellationToken).ConfigureAwait(false);
             await link.SendAsync(FrameType.Continue, default, cancellationToken).ConfigureAwait(false);
             return (link, missing);
         }
@@ -178,11 +178,11 @@ internal sealed class SourceLink : IAsyncDisposable
     private Task SendStartAsync(int channels, long memoryBytes, bool postcopy, CancellationToken cancellationToken) => SendAsync(
         FrameType.Start, new(channels, memoryBytes, postcopy), ControlMessages.Default.StartMessage, cancellationToken);
 
-    private Task ConnectDataAsync(IncomingOffer offer, int channels, bool urgent, CancellationToken cancellationToken) => Task.Run(
+    private Task ConnectDataAsync(MigrationDialer dialer, int channels, bool urgent, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
-            for (int i = 0; i < channels; i++) data.Add(MigrationDialer.ConnectData(offer, i, cancellationToken));
-            if (urgent) Urgent = MigrationDialer.ConnectData(offer, channels, cancellationToken);
+            for (int i = 0; i < channels; i++) data.Add(dialer.ConnectData(i, cancellationToken));
+            if (urgent) Urgent = dialer.ConnectData(channels, cancellationToken);
         },
         cancellationToken);
 

@@ -17,6 +17,7 @@ internal sealed class SourceMigration
     private readonly IVirtualMachine vm;
     private readonly AsyncLock runState;
     private readonly MigrationRequest request;
+    private readonly MigrationDialer dialer;
     private readonly IMigrationJournal journal;
     private readonly ILogger log;
     private readonly MigrationStatusFeed feed;
@@ -29,11 +30,20 @@ internal sealed class SourceMigration
     private AsyncLock.Holder? runStateHeld;
     private SourcePostcopy? postcopy;
 
-    public SourceMigration(IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log)
+    /// <param name="place">The VM.</param>
+    /// <param name="request">Where it goes, and how.</param>
+    /// <param name="sourceHostName">Name of this host.</param>
+    /// <param name="journal">Written before every step that a restart must know of.</param>
+    /// <param name="log">Takes what happens.</param>
+    /// <param name="network">Where the connections start; null for the ordinary network.</param>
+    public SourceMigration(
+        IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log,
+        ISocketPlace? network = null)
     {
         vm = place.Machine;
         runState = place.RunState;
         this.request = request;
+        dialer = new(request.Offer, network);
         this.journal = journal;
         this.log = log.ForContext("MigrationId", request.Offer.MigrationId).ForContext("VmName", vm.Specification.Name);
         feed = new(new()
@@ -87,7 +97,7 @@ internal sealed class SourceMigration
                 wasRunning = await vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
                 bool postcopyWanted = request.Options.Postcopy != PostcopyPolicy.Never && request.Contents == StateContents.Devices;
                 link = await SourceLink.OpenAsync(
-                    request.Offer, ChannelCount(), vm.Memory.SizeBytes, postcopyWanted, cancellationToken).ConfigureAwait(false);
+                    dialer, ChannelCount(), vm.Memory.SizeBytes, postcopyWanted, cancellationToken).ConfigureAwait(false);
                 result = await MoveAsync(link, cancellationToken).ConfigureAwait(false);
                 cancellationToken.ThrowIfCancellationRequested();
             }
@@ -179,7 +189,7 @@ internal sealed class SourceMigration
         {
             await switchover.RunAsPostcopyAsync(
                 transfer, trace, remaining,
-                () => postcopy = new(vm, request, remaining, link, counters, feed, log), cancellationToken).ConfigureAwait(false);
+                () => postcopy = new(vm, request, remaining, dialer, link, counters, feed, log), cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -242,7 +252,7 @@ internal sealed class SourceMigration
     /// <summary>Gives the VM away. Nothing is cancelled any more, and only the destination's word can bring the VM back.</summary>
     private async Task CommitAsync(SourceLink link, MigrationResult result, CancellationToken closing)
     {
-        var commit = new SourceCommit(link, request.Offer, log);
+        var commit = new SourceCommit(link, dialer, log);
         MigrationOutcome outcome = await commit.RunAsync(wasRunning).ConfigureAwait(false);
         TimeSpan commitTime = Stopwatch.GetElapsedTime(readyAt);
         result = result with { TotalTime = Stopwatch.GetElapsedTime(startedAt), Downtime = Stopwatch.GetElapsedTime(stoppedAt) };

@@ -18,6 +18,7 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
     private readonly IVirtualMachine vm;
     private readonly MigrationRequest request;
+    private readonly MigrationDialer dialer;
     private readonly TransferCounters counters;
     private readonly MigrationStatusFeed feed;
     private readonly ILogger log;
@@ -35,16 +36,18 @@ internal sealed class SourcePostcopy : IAsyncDisposable
     /// <param name="vm">The VM, paused for good.</param>
     /// <param name="request">What was asked for.</param>
     /// <param name="missing">The pages the destination misses; taken over.</param>
+    /// <param name="dialer">Opens the connections of further links.</param>
     /// <param name="link">Its data connections carry the pages; it stays the caller's.</param>
     /// <param name="counters">Counts what is sent.</param>
     /// <param name="feed">Told of every change.</param>
     /// <param name="log">Told of every interruption.</param>
     public SourcePostcopy(
-        IVirtualMachine vm, MigrationRequest request, PageSet missing, SourceLink link, TransferCounters counters, MigrationStatusFeed feed,
-        ILogger log)
+        IVirtualMachine vm, MigrationRequest request, PageSet missing, MigrationDialer dialer, SourceLink link, TransferCounters counters,
+        MigrationStatusFeed feed, ILogger log)
     {
         this.vm = vm;
         this.request = request;
+        this.dialer = dialer;
         this.counters = counters;
         this.feed = feed;
         this.log = log;
@@ -256,13 +259,13 @@ internal sealed class SourcePostcopy : IAsyncDisposable
         try
         {
             (SourceLink link, PageSet missing) = await SourceLink
-                .RecoverAsync(request.Offer, channels, vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
+                .RecoverAsync(dialer, channels, vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
             return new(link, missing);
         }
         catch (MigrationException refused) when (refused.Reason == MigrationErrorReason.TicketRefused)
         {
             // The destination is through with it, or its engine is another one.
-            MigrationOutcome outcome = await MigrationDialer.AskOutcomeAsync(request.Offer, cancellationToken).ConfigureAwait(false);
+            MigrationOutcome outcome = await dialer.AskOutcomeAsync(cancellationToken).ConfigureAwait(false);
             if (outcome == MigrationOutcome.DestinationOwns) return new(null, null);
             throw new MigrationException(
                 MigrationErrorReason.InvalidState,

@@ -7,19 +7,23 @@ namespace VmMigration.Engine.Protocol;
 /// Opens the connections of a migration from its source. A destination that has not answered the hello within <see cref="answerLimit"/>
 /// counts as not reached: <see cref="MigrationErrorReason.ConnectionLost"/>.
 /// </summary>
-internal static class MigrationDialer
+/// <param name="offer">Where to, and with what right.</param>
+/// <param name="network">Where the connections start; null for the ordinary network.</param>
+internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network = null)
 {
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(10);
 
+    private readonly ISocketPlace network = network ?? MachineNetwork.Instance;
+
+    /// <summary>Where to, and with what right.</summary>
+    public IncomingOffer Offer => offer;
+
     /// <summary>Opens a connection for control frames.</summary>
-    /// <param name="offer">Where to.</param>
     /// <param name="role"><see cref="ConnectionRole.Control"/> or <see cref="ConnectionRole.Recovery"/>.</param>
     /// <param name="cancellationToken">Cancels the connecting.</param>
-    public static async Task<ControlConnection> ConnectControlAsync(
-        IncomingOffer offer, ConnectionRole role, CancellationToken cancellationToken)
+    public async Task<ControlConnection> ConnectControlAsync(ConnectionRole role, CancellationToken cancellationToken)
     {
-        (ControlConnection connection, ControlFrame answer) =
-            await AskAsync(offer, role, cancellationToken).ConfigureAwait(false);
+        (ControlConnection connection, ControlFrame answer) = await AskAsync(role, cancellationToken).ConfigureAwait(false);
         try
         {
             answer.Expect(FrameType.Welcome);
@@ -33,13 +37,13 @@ internal static class MigrationDialer
     }
 
     /// <summary>Opens a connection for pages, whose socket stays in blocking mode. Blocks the calling thread.</summary>
-    public static DataConnection ConnectData(IncomingOffer offer, int channel, CancellationToken cancellationToken)
+    public DataConnection ConnectData(int channel, CancellationToken cancellationToken)
     {
         using CancellationTokenSource deadline = StartDeadline(cancellationToken);
         DataConnection? connection = null;
         try
         {
-            connection = new DataConnection(Connect(offer, ConnectionRole.Data, channel, deadline.Token));
+            connection = new DataConnection(Connect(ConnectionRole.Data, channel, deadline.Token));
             using (deadline.Token.Register(connection.Dispose)) ReceiveWelcome(connection);
 
             // It may have been closed after its last byte.
@@ -50,16 +54,16 @@ internal static class MigrationDialer
         {
             connection?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            if (deadline.IsCancellationRequested) throw NoAnswer(offer, error);
+            if (deadline.IsCancellationRequested) throw NoAnswer(error);
             throw;
         }
     }
 
     /// <summary>Asks the destination how the migration ended.</summary>
-    public static async Task<MigrationOutcome> AskOutcomeAsync(IncomingOffer offer, CancellationToken cancellationToken)
+    public async Task<MigrationOutcome> AskOutcomeAsync(CancellationToken cancellationToken)
     {
         (ControlConnection connection, ControlFrame answer) =
-            await AskAsync(offer, ConnectionRole.Outcome, cancellationToken).ConfigureAwait(false);
+            await AskAsync(ConnectionRole.Outcome, cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
             return answer.Expect(FrameType.Outcome).Read(ControlMessages.Default.OutcomeMessage).Outcome;
@@ -67,20 +71,20 @@ internal static class MigrationDialer
     }
 
     /// <summary>Connects, sends the hello and receives the frame that answers it.</summary>
-    private static async Task<(ControlConnection Connection, ControlFrame Answer)> AskAsync(
-        IncomingOffer offer, ConnectionRole role, CancellationToken cancellationToken)
+    private async Task<(ControlConnection Connection, ControlFrame Answer)> AskAsync(
+        ConnectionRole role, CancellationToken cancellationToken)
     {
         using CancellationTokenSource deadline = StartDeadline(cancellationToken);
         ControlConnection? connection = null;
         try
         {
-            connection = new(await Task.Run(() => Connect(offer, role, 0, deadline.Token), deadline.Token).ConfigureAwait(false));
+            connection = new(await Task.Run(() => Connect(role, 0, deadline.Token), deadline.Token).ConfigureAwait(false));
             return (connection, await connection.ReceiveAsync(deadline.Token).ConfigureAwait(false));
         }
         catch (Exception error)
         {
             if (connection is not null) await connection.DisposeAsync().ConfigureAwait(false);
-            if (error is OperationCanceledException && !cancellationToken.IsCancellationRequested) throw NoAnswer(offer, error);
+            if (error is OperationCanceledException && !cancellationToken.IsCancellationRequested) throw NoAnswer(error);
             throw;
         }
     }
@@ -96,10 +100,10 @@ internal static class MigrationDialer
     }
 
     /// <exception cref="OperationCanceledException">Where the deadline passed first.</exception>
-    private static Socket Connect(IncomingOffer offer, ConnectionRole role, int channel, CancellationToken deadline)
+    private Socket Connect(ConnectionRole role, int channel, CancellationToken deadline)
     {
-        IPEndPoint endpoint = EndpointOf(offer);
-        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        IPEndPoint endpoint = FindEndpoint();
+        Socket socket = network.Open(endpoint.AddressFamily);
         using CancellationTokenRegistration closing = deadline.Register(socket.Dispose);
         try
         {
@@ -113,7 +117,7 @@ internal static class MigrationDialer
         {
             socket.Dispose();
             deadline.ThrowIfCancellationRequested();
-            throw Unreached(offer, error.Message, error);
+            throw Unreached(error.Message, error);
         }
     }
 
@@ -124,13 +128,13 @@ internal static class MigrationDialer
         return deadline;
     }
 
-    private static IPEndPoint EndpointOf(IncomingOffer offer) => new(IPAddress.Parse(offer.Address), offer.Port);
+    private IPEndPoint FindEndpoint() => new(IPAddress.Parse(offer.Address), offer.Port);
 
-    private static MigrationException NoAnswer(IncomingOffer offer, Exception cause) =>
-        Unreached(offer, $"it gave no answer in {answerLimit.TotalSeconds:0} s.", cause);
+    private MigrationException NoAnswer(Exception cause) =>
+        Unreached($"it gave no answer in {answerLimit.TotalSeconds:0} s.", cause);
 
-    private static MigrationException Unreached(IncomingOffer offer, string why, Exception cause) => new(
+    private MigrationException Unreached(string why, Exception cause) => new(
         MigrationErrorReason.ConnectionLost,
-        $"Host '{offer.DestinationHostName}' cannot be reached on {EndpointOf(offer)}: {why}",
+        $"Host '{offer.DestinationHostName}' cannot be reached on {FindEndpoint()}: {why}",
         "Check that the host runs and that no firewall stands between the two hosts.", cause);
 }

@@ -33,13 +33,15 @@ internal sealed class MigrationListener : IAsyncDisposable
     /// <param name="hostName">Name of the host, for the peer.</param>
     /// <param name="log">Takes the reason of every refusal.</param>
     /// <param name="findOutcome">How an ended migration of this id and ticket ended; null where it is not known.</param>
+    /// <param name="network">Where the endpoint is; null for the ordinary network.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the endpoint cannot be listened on.</exception>
-    public MigrationListener(IPEndPoint endpoint, string hostName, ILogger log, Func<Guid, byte[], MigrationOutcome?> findOutcome)
+    public MigrationListener(
+        IPEndPoint endpoint, string hostName, ILogger log, Func<Guid, byte[], MigrationOutcome?> findOutcome, ISocketPlace? network = null)
     {
         this.findOutcome = findOutcome;
         this.hostName = hostName;
         this.log = log;
-        listening = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        listening = (network ?? MachineNetwork.Instance).Open(endpoint.AddressFamily);
         try
         {
             listening.Bind(endpoint);

@@ -248,12 +248,12 @@ public class PostcopyTests
 
         // The source's end by hand: every page, and only then the word.
         await using ControlConnection control =
-            await MigrationDialer.ConnectControlAsync(pair.Offer, ConnectionRole.Recovery, Cancellation);
+            await new MigrationDialer(pair.Offer).ConnectControlAsync(ConnectionRole.Recovery, Cancellation);
         await control.SendAsync(
             FrameType.Start, new(1, 32 * MiB, true), ControlMessages.Default.StartMessage, Cancellation);
         PageSet missing = await ReceiveMissingAsync(control, pair.Source.Memory.PageCount);
-        using DataConnection data = MigrationDialer.ConnectData(pair.Offer, 0, Cancellation);
-        using DataConnection urgent = MigrationDialer.ConnectData(pair.Offer, 1, Cancellation);
+        using DataConnection data = new MigrationDialer(pair.Offer).ConnectData(0, Cancellation);
+        using DataConnection urgent = new MigrationDialer(pair.Offer).ConnectData(1, Cancellation);
         using var unlimited = new BandwidthLimit(0, 0);
         var sender = new PageSender(pair.Source.Memory, data, 0, 1, unlimited, new(), sent: null);
         await Task.Run(

@@ -48,11 +48,12 @@ public sealed class MigrationDialerTests : IDisposable
         var endpoint = (IPEndPoint)mute.LocalEndpoint;
         var offer = new IncomingOffer(
             Guid.NewGuid(), "mute", endpoint.Address.ToString(), endpoint.Port, new byte[Hello.TicketBytes]);
+        var dialer = new MigrationDialer(offer);
         return role switch
         {
-            ConnectionRole.Control => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation),
-            ConnectionRole.Data => Task.Run(() => MigrationDialer.ConnectData(offer, 0, cancellation), CancellationToken.None),
-            _ => MigrationDialer.AskOutcomeAsync(offer, cancellation),
+            ConnectionRole.Control => dialer.ConnectControlAsync(ConnectionRole.Control, cancellation),
+            ConnectionRole.Data => Task.Run(() => dialer.ConnectData(0, cancellation), CancellationToken.None),
+            _ => dialer.AskOutcomeAsync(cancellation),
         };
     }
 }

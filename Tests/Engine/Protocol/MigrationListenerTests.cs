@@ -55,10 +55,10 @@ public sealed class MigrationListenerTests : IAsyncDisposable
             (NewHello() with { MigrationId = migration.MigrationId }).ToBytes(), nameof(MigrationErrorReason.TicketRefused));
 
         IncomingOffer offer = OfferFor(migration);
-        await using (ControlConnection control = await MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation))
+        await using (ControlConnection control = await new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, cancellation))
         {
             MigrationException second = await Assert.ThrowsAsync<MigrationException>(
-                () => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
+                () => new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, cancellation));
             Assert.Equal(MigrationErrorReason.TicketRefused, second.Reason);
         }
 
@@ -117,7 +117,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         {
             for (int i = 0; i < 200; i++) idle.Add(await ConnectAsync(cancellation));
             long start = Stopwatch.GetTimestamp();
-            await using (await MigrationDialer.ConnectControlAsync(OfferFor(migration), ConnectionRole.Control, cancellation))
+            await using (await new MigrationDialer(OfferFor(migration)).ConnectControlAsync(ConnectionRole.Control, cancellation))
             {
                 // They give way 64 at a time, half a second after each 64 came in.
                 Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(4));
@@ -150,7 +150,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
             faulty.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
 
         var lost = await Assert.ThrowsAsync<MigrationException>(
-            () => MigrationDialer.ConnectControlAsync(offer, ConnectionRole.Control, cancellation));
+            () => new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, cancellation));
 
         Assert.Equal(MigrationErrorReason.ConnectionLost, lost.Reason);
         Assert.Equal(1, lines.Count("a fault of the engine"));
