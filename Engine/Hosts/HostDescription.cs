@@ -37,6 +37,9 @@ public sealed record HostDescription
     /// <summary>Per kind of mobility path: null where this host can take part in one, else why not and what to install.</summary>
     public IReadOnlyDictionary<MobilityPathKind, string?> Paths { get; init; } = new Dictionary<MobilityPathKind, string?>();
 
+    /// <summary>Why this host cannot be the gateway of a Nat path, and what to change; null where it can.</summary>
+    public string? PathGatewayRefused { get; init; }
+
     /// <summary>Per hypervisor: null where VMs can run, else why not and what to install.</summary>
     public required IReadOnlyDictionary<HypervisorKind, string?> Hypervisors { get; init; }
 }

@@ -10,8 +10,8 @@ namespace VmMigration.Engine.Hosts;
 /// </summary>
 internal sealed class JournalDatabase : IDisposable
 {
-    /// <summary>Version of the tables, kept in <c>user_version</c>.</summary>
-    public const int SchemaVersion = 1;
+    /// <summary>Version of the tables, kept in <c>user_version</c>: how many of the <see cref="SchemaSteps"/> were made.</summary>
+    public static int SchemaVersion => SchemaSteps.Length;
 
     /// <summary>More than the WAL grows to between two checkpoints: one migration writes some 50 KiB.</summary>
     private const int PreallocatedWalBytes = 256 << 10;
@@ -22,7 +22,10 @@ internal sealed class JournalDatabase : IDisposable
     private const int SqliteNotADatabase = 26;
     private const int SqliteCorrupt = 11;
 
-    private const string Schema = """
+    /// <summary>What leads from one version of the tables to the next; those that are there are never changed.</summary>
+    private static readonly string[] SchemaSteps =
+    [
+        """
         CREATE TABLE vms (
             id TEXT NOT NULL PRIMARY KEY,
             specification TEXT NOT NULL,
@@ -45,7 +48,17 @@ internal sealed class JournalDatabase : IDisposable
             ticket_hash BLOB,
             PRIMARY KEY (id, role)
         ) WITHOUT ROWID;
-        """;
+        """,
+        """
+        CREATE TABLE path_ends (
+            id TEXT NOT NULL PRIMARY KEY,
+            request TEXT NOT NULL,
+            made_at TEXT NOT NULL,
+            forwarding_enabled INTEGER NOT NULL,
+            failure TEXT
+        ) WITHOUT ROWID;
+        """,
+    ];
 
     private readonly Lock gate = new();
     private readonly string path;
@@ -161,9 +174,9 @@ internal sealed class JournalDatabase : IDisposable
 
     private void Migrate()
     {
-        using SqliteCommand version = connection.CreateCommand();
-        version.CommandText = "PRAGMA user_version";
-        long found = (long)version.ExecuteScalar()!;
+        using SqliteCommand reading = connection.CreateCommand();
+        reading.CommandText = "PRAGMA user_version";
+        long found = (long)reading.ExecuteScalar()!;
         if (found > SchemaVersion)
         {
             throw new MigrationException(MigrationErrorReason.VersionMismatch,
@@ -173,7 +186,10 @@ internal sealed class JournalDatabase : IDisposable
 
         // A crash between the two steps of PreallocateWal leaves its table behind.
         Execute("DROP TABLE IF EXISTS padding;");
-        if (found == 0) Execute($"BEGIN IMMEDIATE; {Schema} PRAGMA user_version={SchemaVersion}; COMMIT;");
+        for (long version = found; version < SchemaVersion; version++)
+        {
+            Execute($"BEGIN IMMEDIATE; {SchemaSteps[version]} PRAGMA user_version={version + 1}; COMMIT;");
+        }
     }
 
     /// <summary>

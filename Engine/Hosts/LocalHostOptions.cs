@@ -30,6 +30,24 @@ public sealed record LocalHostOptions
     /// </summary>
     public LinkSecurity? LinkSecurity { get; init; }
 
+    /// <summary>
+    /// Addresses of this machine that mobility paths may be built on, the preferred one first; empty takes those of its network interfaces
+    /// that are up, without loopback and link-local ones.
+    /// </summary>
+    public IReadOnlyList<IPAddress> PathAddresses { get; init; } = [];
+
+    /// <summary>
+    /// Whether this host may be the gateway of Nat paths. While it is one it forwards IPv4 packets
+    /// (<c>net.ipv4.ip_forward</c>, ip-sysctl.txt); where that was off, it is off again after the last of them.
+    /// </summary>
+    public bool PathGateway { get; init; }
+
+    /// <summary>How long the end of a mobility path waits for an operation before it is removed.</summary>
+    public TimeSpan PathUnusedLimit { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long a gateway's end of a mobility path stays without a packet of its hosts, which send one every few seconds.</summary>
+    public TimeSpan PathGatewayIdleLimit { get; init; } = TimeSpan.FromMinutes(2);
+
     /// <summary>How long a guest may take to follow a request to shut down.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);
 }

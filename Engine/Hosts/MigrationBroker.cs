@@ -1,5 +1,6 @@
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -77,6 +78,23 @@ public static class MigrationBroker
             throw;
         }
     }
+
+    /// <summary>The same over a mobility path, whose missing prerequisites are findings, too.</summary>
+    public static Task<PreflightReport> CheckAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
+        CancellationToken cancellationToken) => path.Kind == MobilityPathKind.Direct
+            ? CheckAsync(source, vmId, destination, options, cancellationToken)
+            : throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+
+    /// <summary>
+    /// The same over a mobility path. One that is made for the migration goes with it, on every host, whatever the outcome; so does one that
+    /// was there before.
+    /// </summary>
+    public static Task<MigrationStatus> StartAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
+        CancellationToken cancellationToken) => path.Kind == MobilityPathKind.Direct
+            ? StartAsync(source, vmId, destination, options, cancellationToken)
+            : throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
 
     private static StateContents ChooseContents(VmDescription vm, MigrationOptions options, List<PreflightFinding> findings)
     {

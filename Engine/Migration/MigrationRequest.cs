@@ -8,4 +8,8 @@ namespace VmMigration.Engine.Migration;
 /// <param name="Offer">What the destination answered to the <see cref="IncomingRequest"/>.</param>
 /// <param name="Contents">Must equal that of the <see cref="IncomingRequest"/>.</param>
 /// <param name="Options">How the migration is to be done.</param>
-public sealed record MigrationRequest(Guid VmId, IncomingOffer Offer, StateContents Contents, MigrationOptions Options);
+public sealed record MigrationRequest(Guid VmId, IncomingOffer Offer, StateContents Contents, MigrationOptions Options)
+{
+    /// <summary>What making the offer's mobility path took on all hosts together, for the result; null where it was there before.</summary>
+    public TimeSpan? PathSetup { get; init; }
+}

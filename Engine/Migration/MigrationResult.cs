@@ -1,4 +1,5 @@
 using VmMigration.Engine.Memory;
+using VmMigration.Engine.Paths;
 
 namespace VmMigration.Engine.Migration;
 
@@ -84,6 +85,12 @@ public sealed record MigrationResult
 
     /// <summary>Data connections used.</summary>
     public int Channels { get; init; }
+
+    /// <summary>How the connections were kept apart from other traffic.</summary>
+    public MobilityPathKind PathKind { get; init; } = MobilityPathKind.Direct;
+
+    /// <summary>What making the mobility path took, before <see cref="TotalTime"/> began; null where none was made for this migration.</summary>
+    public TimeSpan? PathSetup { get; init; }
 
     /// <summary>What executes the guest's instructions at the destination.</summary>
     public string? Accelerator { get; init; }

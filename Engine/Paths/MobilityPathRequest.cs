@@ -29,6 +29,9 @@ public sealed record MobilityPathRequest
     /// <summary>Virtual IP address of the destination, as the source sees it.</summary>
     public required string DestinationVirtualAddress { get; init; }
 
+    /// <summary>TCP port the destination listens on for this path, 1024 to 65,535; the same on all hosts.</summary>
+    public required int DataPort { get; init; }
+
     /// <summary>VXLAN network identifier, 1 to 16,777,215; 0 where the kind is no overlay.</summary>
     public int NetworkIdentifier { get; init; }
 
