@@ -19,15 +19,16 @@ internal static class Completion
                 new CompletionResult(candidate.Text, candidate.Text, CompletionResultType.ParameterValue, candidate.ToolTip));
     }
 
-    /// <summary>Asks the engine; a host that fails or takes too long offers nothing, for a prompt is no place for errors.</summary>
-    public static IReadOnlyList<T> Ask<T>(Func<CancellationToken, Task<IReadOnlyList<T>>> question)
+    /// <summary>
+    /// Asks hosts, each with the same time limit; one that fails or takes too long offers nothing, for a prompt is no place for errors.
+    /// </summary>
+    public static IReadOnlyList<T> Ask<T>(Func<TimeSpan, Task<HostAnswers<T>>> question)
     {
-        using var limit = new CancellationTokenSource(Limit);
         try
         {
-            return Task.Run(() => question(limit.Token)).GetAwaiter().GetResult();
+            return Task.Run(() => question(Limit)).GetAwaiter().GetResult().Items;
         }
-        catch (Exception exception) when (exception is OperationCanceledException or Engine.MigrationException)
+        catch (Engine.MigrationException)
         {
             return [];
         }

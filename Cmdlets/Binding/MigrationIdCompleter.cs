@@ -10,7 +10,8 @@ internal sealed class MigrationIdCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
-        IReadOnlyList<LocatedMigration> migrations = Completion.Ask(token => MigrationLookup.FindByVmNameAsync("*", token));
+        IReadOnlyList<LocatedMigration> migrations = Completion.Ask(
+            limit => MigrationLookup.FindByVmNameAsync("*", limit, CancellationToken.None));
         return Completion.Match(wordToComplete, migrations.Select(migration =>
             (migration.Status.Id.ToString(), $"{migration.Title}, {migration.Status.State}")));
     }

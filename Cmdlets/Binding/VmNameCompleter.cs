@@ -11,7 +11,8 @@ internal sealed class VmNameCompleter : IArgumentCompleter
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
     {
         MigrationHostReference[]? hosts = fakeBoundParameters["HostName"] is string host ? [new(host)] : null;
-        IReadOnlyList<LocatedVm> vms = Completion.Ask(token => VmLookup.FindByNameAsync("*", hosts, token));
+        IReadOnlyList<LocatedVm> vms = Completion.Ask(
+            limit => VmLookup.FindByNameAsync("*", hosts, limit, CancellationToken.None));
         return Completion.Match(wordToComplete, vms.Select(vm => (vm.Name, $"{vm.Title}, {vm.Vm.State}")));
     }
 }

@@ -35,25 +35,23 @@ internal static class HostRegistry
         .Select(entry => entry.Value)];
 
     /// <summary>
-    /// Asks each host in turn and leaves out one that another runspace closes meanwhile: it has nothing any more.
+    /// Asks the hosts side by side. One that fails leaves the answers of the others alone; one that another runspace closes meanwhile is
+    /// left out, for it has nothing any more.
     /// </summary>
-    public static async Task<IReadOnlyList<(IMigrationHost Host, T Item)>> AskAllAsync<T>(
-        IEnumerable<IMigrationHost> hosts, Func<IMigrationHost, Task<IReadOnlyList<T>>> question)
+    /// <param name="hosts">The hosts.</param>
+    /// <param name="question">What to ask each.</param>
+    /// <param name="limit">Time each host has to answer; null leaves that to the host.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public static async Task<HostAnswers<(IMigrationHost Host, T Item)>> AskAllAsync<T>(
+        IEnumerable<IMigrationHost> hosts, Func<IMigrationHost, CancellationToken, Task<IReadOnlyList<T>>> question, TimeSpan? limit,
+        CancellationToken cancellationToken)
     {
-        List<(IMigrationHost, T)> answers = [];
-        foreach (IMigrationHost host in hosts)
-        {
-            try
-            {
-                answers.AddRange((await question(host).ConfigureAwait(false)).Select(item => (host, item)));
-            }
-            catch (MigrationException) when (!IsOpen(host))
-            {
-                continue;
-            }
-        }
-
-        return answers;
+        (IMigrationHost Host, IReadOnlyList<T> Items, MigrationException? Failure)[] answers = await Task.WhenAll(
+            hosts.Select(host => AskAsync(host, question, limit, cancellationToken))).ConfigureAwait(false);
+        return new(
+            [.. answers.SelectMany(answer => answer.Items.Select(item => (answer.Host, item)))],
+            [.. answers.Where(answer => answer.Failure is not null && IsOpen(answer.Host))
+                .Select(answer => new HostFailure(answer.Host, answer.Failure!))]);
     }
 
     /// <summary>Whether the host is one of this session still.</summary>
@@ -83,6 +81,26 @@ internal static class HostRegistry
             if (Hosts.TryRemove(name, out IMigrationHost? host)) await host.DisposeAsync().ConfigureAwait(false);
         }))];
         Task.WaitAll(closing, CloseLimit);
+    }
+
+    private static async Task<(IMigrationHost Host, IReadOnlyList<T> Items, MigrationException? Failure)> AskAsync<T>(
+        IMigrationHost host, Func<IMigrationHost, CancellationToken, Task<IReadOnlyList<T>>> question, TimeSpan? limit,
+        CancellationToken cancellationToken)
+    {
+        using var source = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (limit is { } time) source.CancelAfter(time);
+        try
+        {
+            return (host, await question(host, source.Token).ConfigureAwait(false), null);
+        }
+        catch (MigrationException exception)
+        {
+            return (host, [], exception);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return (host, [], new(MigrationErrorReason.TimedOut, $"Host {host.Name} did not answer within {limit}.", null, exception));
+        }
     }
 
     private static MigrationException NameTaken(string name) => new(

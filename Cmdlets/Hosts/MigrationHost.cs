@@ -29,6 +29,18 @@ public sealed record MigrationHost
     /// <summary>Address and port migrations arrive on.</summary>
     public required string Endpoint { get; init; }
 
+    /// <summary>Where the host's agent is reached; null for a host of this process.</summary>
+    public Uri? Uri { get; init; }
+
+    /// <summary>What the host demands of the connections that carry VMs.</summary>
+    public LinkSecurity LinkSecurity { get; init; }
+
+    /// <summary>The kinds of mobility path, with what stands in the host's way.</summary>
+    public IReadOnlyList<HostPath> Paths { get; init; } = [];
+
+    /// <summary>Addresses of the machine that mobility paths can be built on.</summary>
+    public IReadOnlyList<string> PathAddresses { get; init; } = [];
+
     /// <summary>The hypervisors, with what stands in their way.</summary>
     public required IReadOnlyList<HostHypervisor> Hypervisors { get; init; }
 
@@ -44,6 +56,11 @@ public sealed record MigrationHost
         AvailableMemoryBytes = host.AvailableMemoryBytes,
         StateDirectory = host.StateDirectory,
         Endpoint = host.Endpoint,
+        LinkSecurity = (LinkSecurity)host.LinkSecurity,
+        Paths = [.. host.Paths
+            .OrderBy(entry => entry.Key)
+            .Select(entry => new HostPath((MobilityPathKind)entry.Key, entry.Value))],
+        PathAddresses = host.PathAddresses,
         Hypervisors = [.. host.Hypervisors
             .OrderBy(entry => entry.Key)
             .Select(entry => new HostHypervisor((HypervisorKind)entry.Key, entry.Value))],

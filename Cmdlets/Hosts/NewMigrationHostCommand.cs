@@ -53,6 +53,13 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
     [ValidateRange(0, 65535)]
     public int ListenPort { get; set; }
 
+    /// <summary>
+    /// What the host demands of the connections that carry VMs: Tls, or Plain, which lets everybody on the way read and change guest
+    /// memory. The default is Tls, but Plain on a loopback address. Both hosts of a migration must demand the same.
+    /// </summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    public LinkSecurity? LinkSecurity { get; set; }
+
     /// <summary>Opens the host.</summary>
     protected override void ProcessRecord()
     {
@@ -64,6 +71,7 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
             RamDirectory = RamDirectory is null ? null : GetUnresolvedProviderPathFromPSPath(RamDirectory),
             ListenAddress = ListenAddress,
             ListenPort = ListenPort,
+            LinkSecurity = (Engine.Protocol.LinkSecurity?)LinkSecurity,
         };
         HostDescription? description = Attempt(Name, async token =>
         {

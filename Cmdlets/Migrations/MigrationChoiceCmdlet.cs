@@ -47,7 +47,7 @@ public abstract class MigrationChoiceCmdlet : MigrationCmdlet
                 foreach (MigrationVm vm in Vm) Process(vm, token => MigrationLookup.FindByVmIdAsync(vm.Id, token));
                 break;
             default:
-                foreach (string name in Name) Process(name, token => MigrationLookup.FindByVmNameAsync(name, token));
+                foreach (string name in Name) Process(name, token => MigrationLookup.FindByVmNameAsync(name, limit: null, token));
                 break;
         }
     }
@@ -57,6 +57,6 @@ public abstract class MigrationChoiceCmdlet : MigrationCmdlet
     /// <param name="target">What the user named them by, for error records.</param>
     private protected abstract void ProcessFound(IReadOnlyList<LocatedMigration> migrations, object target);
 
-    private void Process(object target, Func<CancellationToken, Task<IReadOnlyList<LocatedMigration>>> find) =>
-        ProcessFound(Attempt(target, find) ?? [], target);
+    private void Process(object target, Func<CancellationToken, Task<HostAnswers<LocatedMigration>>> find) =>
+        ProcessFound(AttemptSearch(target, find), target);
 }

@@ -69,9 +69,9 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
             return;
         }
 
-        IReadOnlyList<LocatedVm>? vms = Attempt(
+        IReadOnlyList<LocatedVm> vms = AttemptSearch(
             Report, token => VmLookup.FindByIdAsync(Report.VmId, [new MigrationHostReference(Report.SourceHostName)], token));
-        foreach (LocatedVm vm in vms ?? []) Start(vm, Report, Report.DestinationHostName, OptionsOver(Report.Options.ToEngine()));
+        foreach (LocatedVm vm in vms) Start(vm, Report, Report.DestinationHostName, OptionsOver(Report.Options.ToEngine()));
     }
 
     /// <summary>Waits for what was started, where that was asked for.</summary>

@@ -8,6 +8,8 @@ namespace VmMigration.Cmdlets;
 /// </summary>
 public abstract class MigrationCmdlet : PSCmdlet
 {
+    private readonly HashSet<string> failedHosts = new(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>
     /// Runs engine work to its end. A <see cref="MigrationException"/> becomes a non-terminating error about
     /// <paramref name="target"/>, a cancellation by the pipeline ends the pipeline.
@@ -50,6 +52,29 @@ public abstract class MigrationCmdlet : PSCmdlet
         T? result = default;
         Attempt(target, async (_, token) => result = await work(token).ConfigureAwait(false));
         return result;
+    }
+
+    /// <summary>
+    /// Looks for something on several hosts. Each host that could not be asked is named once in a command: by a warning where what was
+    /// looked for was found all the same, else by a non-terminating error, because something may be missing then.
+    /// </summary>
+    /// <param name="target">What was looked for, for error records.</param>
+    /// <param name="search">The search.</param>
+    /// <returns>What was found; nothing where an error was written.</returns>
+    internal IReadOnlyList<T> AttemptSearch<T>(object target, Func<CancellationToken, Task<HostAnswers<T>>> search)
+    {
+        if (Attempt(target, search) is not { } answers) return [];
+        bool mayLack = answers.Items.Count == 0 || (target is string name && WildcardPattern.ContainsWildcardCharacters(name));
+        foreach (HostFailure failure in answers.Failures) WriteHostFailure(failure, mayLack);
+        return answers.Items;
+    }
+
+    /// <summary>Names a host that could not be asked; once in a command, however often it was.</summary>
+    internal void WriteHostFailure(HostFailure failure, bool isError)
+    {
+        if (!failedHosts.Add(failure.Host.Name)) return;
+        if (isError) WriteError(MigrationError.ToRecord(failure.Exception, failure.Host.Name));
+        else WriteWarning($"Host {failure.Host.Name} was left out: {failure.Exception.Message}");
     }
 
     /// <summary>

@@ -41,7 +41,7 @@ public abstract class VmChoiceCmdlet : MigrationCmdlet
                 foreach (MigrationVm vm in InputObject) Process(vm, token => VmLookup.FindByIdAsync(vm.Id, null, token));
                 break;
             default:
-                foreach (string name in Name) Process(name, token => VmLookup.FindByNameAsync(name, hosts, token));
+                foreach (string name in Name) Process(name, token => VmLookup.FindByNameAsync(name, hosts, limit: null, token));
                 break;
         }
     }
@@ -49,9 +49,8 @@ public abstract class VmChoiceCmdlet : MigrationCmdlet
     /// <summary>Does the cmdlet's work with one VM; <paramref name="target"/> is what the user named it by, for error records.</summary>
     private protected abstract void ProcessVm(LocatedVm vm, object target);
 
-    private void Process(object target, Func<CancellationToken, Task<IReadOnlyList<LocatedVm>>> find)
+    private void Process(object target, Func<CancellationToken, Task<HostAnswers<LocatedVm>>> find)
     {
-        IReadOnlyList<LocatedVm>? vms = Attempt(target, find);
-        foreach (LocatedVm vm in vms ?? []) ProcessVm(vm, target);
+        foreach (LocatedVm vm in AttemptSearch(target, find)) ProcessVm(vm, target);
     }
 }

@@ -1,7 +1,6 @@
 using System.Management.Automation;
 using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
-using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
 
@@ -13,62 +12,68 @@ namespace VmMigration.Cmdlets;
 internal static class VmLookup
 {
     /// <summary>The VMs whose name matches, on the hosts given or on all; a name without wildcards must be there.</summary>
-    public static async Task<IReadOnlyList<LocatedVm>> FindByNameAsync(
-        string pattern, IReadOnlyList<MigrationHostReference>? hosts, CancellationToken cancellationToken)
+    /// <param name="pattern">The name, or a pattern of names.</param>
+    /// <param name="hosts">Where to look; null for all hosts of this session.</param>
+    /// <param name="limit">Time each host has to answer; null leaves that to the host.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public static async Task<HostAnswers<LocatedVm>> FindByNameAsync(
+        string pattern, IReadOnlyList<MigrationHostReference>? hosts, TimeSpan? limit, CancellationToken cancellationToken)
     {
         var wildcard = WildcardPattern.Get(pattern, WildcardOptions.IgnoreCase);
         bool isExact = !WildcardPattern.ContainsWildcardCharacters(pattern);
-        List<LocatedVm> found = await FindAsync(
+        HostAnswers<LocatedVm> found = await FindAsync(
             hosts,
             vm => isExact
                 ? string.Equals(vm.Specification.Name, pattern, StringComparison.OrdinalIgnoreCase)
                 : wildcard.IsMatch(vm.Specification.Name),
-            cancellationToken).ConfigureAwait(false);
-        if (!isExact || found.Count > 0) return found;
-        throw new MigrationException(MigrationErrorReason.VmNotFound, $"No VM '{pattern}' is on {NamesOf(hosts)}.",
-            "Get-MigrationVm lists the VMs of all hosts of this session.");
+            limit, cancellationToken).ConfigureAwait(false);
+        return isExact ? found.RequireSome(() => NotFound($"No VM '{pattern}' is on {NamesOf(hosts)}.")) : found;
     }
 
     /// <summary>The VMs of these identities, on the hosts given or on all.</summary>
-    public static async Task<IReadOnlyList<LocatedVm>> FindByIdAsync(
+    public static async Task<HostAnswers<LocatedVm>> FindByIdAsync(
         Guid id, IReadOnlyList<MigrationHostReference>? hosts, CancellationToken cancellationToken)
     {
-        List<LocatedVm> found = await FindAsync(hosts, vm => vm.Specification.Id == id, cancellationToken).ConfigureAwait(false);
-        if (found.Count > 0) return found;
-        throw new MigrationException(MigrationErrorReason.VmNotFound, $"No VM with id {id} is on {NamesOf(hosts)}.",
-            "Get-MigrationVm lists the VMs of all hosts of this session.");
+        HostAnswers<LocatedVm> found = await FindAsync(hosts, vm => vm.Specification.Id == id, limit: null, cancellationToken)
+            .ConfigureAwait(false);
+        return found.RequireSome(() => NotFound($"No VM with id {id} is on {NamesOf(hosts)}."));
     }
 
-    private static async Task<List<LocatedVm>> FindAsync(
-        IReadOnlyList<MigrationHostReference>? hosts, Func<VmDescription, bool> matches, CancellationToken cancellationToken)
+    private static async Task<HostAnswers<LocatedVm>> FindAsync(
+        IReadOnlyList<MigrationHostReference>? hosts, Func<VmDescription, bool> matches, TimeSpan? limit,
+        CancellationToken cancellationToken)
     {
         IReadOnlyList<IMigrationHost> searched = hosts is null
             ? HostRegistry.All()
             : [.. hosts.SelectMany(host => HostRegistry.Find(host.Name)).Distinct()];
-        var vms = await HostRegistry.AskAllAsync(searched, host => host.ListVmsAsync(cancellationToken)).ConfigureAwait(false);
-        List<LocatedVm> found = [.. vms.Where(vm => matches(vm.Item)).Select(vm => new LocatedVm(vm.Host, vm.Item))];
+        var vms = await HostRegistry.AskAllAsync(searched, (host, token) => host.ListVmsAsync(token), limit, cancellationToken)
+            .ConfigureAwait(false);
+        List<LocatedVm> found = [.. vms.Items.Where(vm => matches(vm.Item)).Select(vm => new LocatedVm(vm.Host, vm.Item))];
         HashSet<Guid> elsewhere = [.. found.Where(vm => !IsIncoming(vm)).Select(vm => vm.Id)];
         found.RemoveAll(vm => IsIncoming(vm) && elsewhere.Contains(vm.Id));
         HashSet<Guid> twice = [.. found.CountBy(vm => vm.Id).Where(count => count.Value > 1).Select(count => count.Key)];
-        List<LocatedVm> left = [];
-        foreach (LocatedVm vm in found.Where(vm => twice.Contains(vm.Id)))
-        {
-            if (await HasLeftAsync(vm, cancellationToken).ConfigureAwait(false)) left.Add(vm);
-        }
-
-        return [.. found.Except(left)];
+        if (twice.Count == 0) return vms.With<LocatedVm>(found);
+        HashSet<(IMigrationHost, Guid?)> leaving = await FindLeavingAsync(found.Where(vm => twice.Contains(vm.Id)), limit, cancellationToken)
+            .ConfigureAwait(false);
+        return vms.With<LocatedVm>([.. found.Where(vm => !twice.Contains(vm.Id) || !leaving.Contains((vm.Host, vm.Vm.MigrationId)))]);
     }
 
-    /// <summary>Whether the VM runs at another host already and only its memory is still here.</summary>
-    private static async Task<bool> HasLeftAsync(LocatedVm vm, CancellationToken cancellationToken)
+    /// <summary>The migrations whose VM runs at another host already and has only its memory here. A host that fails now names none.</summary>
+    private static async Task<HashSet<(IMigrationHost, Guid?)>> FindLeavingAsync(
+        IEnumerable<LocatedVm> vms, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        if (vm.Vm.MigrationId is not { } id) return false;
-        IReadOnlyList<MigrationStatus> outgoing = await vm.Host.ListMigrationsAsync(cancellationToken).ConfigureAwait(false);
-        return outgoing.Any(status => status.Id == id
-            && status.State is (Engine.Migration.MigrationState.Postcopy or Engine.Migration.MigrationState.PostcopyPaused));
+        var outgoing = await HostRegistry.AskAllAsync(
+            vms.Where(vm => vm.Vm.MigrationId is not null).Select(vm => vm.Host).Distinct(),
+            (host, token) => host.ListMigrationsAsync(token), limit, cancellationToken).ConfigureAwait(false);
+        return [.. outgoing.Items
+            .Where(status => status.Item.State is Engine.Migration.MigrationState.Postcopy or Engine.Migration.MigrationState.PostcopyPaused)
+            .Select(status => (status.Host, (Guid?)status.Item.Id))];
     }
 
     private static bool IsIncoming(LocatedVm vm) => vm.Vm.State == Engine.Hypervisors.VmState.Incoming;
+
+    private static MigrationException NotFound(string message) =>
+        new(MigrationErrorReason.VmNotFound, message, "Get-MigrationVm lists the VMs of all hosts of this session.");
 
     private static string NamesOf(IReadOnlyList<MigrationHostReference>? hosts) =>
         hosts is null ? "any host of this session" : string.Join(", ", hosts.Select(host => host.Name));
