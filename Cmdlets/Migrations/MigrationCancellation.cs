@@ -23,8 +23,8 @@ internal static class MigrationCancellation
             refusal = exception;
         }
 
-        IAsyncEnumerable<MigrationStatus> statuses = migration.Host.WatchMigrationAsync(migration.Status.Id, cancellationToken);
-        await foreach (MigrationStatus status in statuses.ConfigureAwait(false))
+        var follower = new MigrationFollower();
+        await foreach (MigrationStatus status in follower.FollowAsync(migration, cancellationToken).ConfigureAwait(false))
         {
             if (status.State == Engine.Migration.MigrationState.PostcopyPaused) break;
         }

@@ -34,7 +34,8 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         try
         {
             var throttle = new ProgressThrottle();
-            await foreach (MigrationStatus next in migration.Host.WatchMigrationAsync(status.Id, limit).ConfigureAwait(false))
+            var follower = new MigrationFollower { Lost = loss => queue.Post(() => WriteLoss(migration, loss)) };
+            await foreach (MigrationStatus next in follower.FollowAsync(migration, limit).ConfigureAwait(false))
             {
                 status = next;
                 if (next.State == Engine.Migration.MigrationState.PostcopyPaused) break;
@@ -55,6 +56,7 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         }
         catch (MigrationException exception)
         {
+            queue.Post(() => EndProgress(status));
             queue.Post(() => cmdlet.WriteError(MigrationError.ToRecord(exception, VmMigrationOperation.From(status))));
         }
     }
@@ -67,6 +69,9 @@ internal sealed class MigrationWait(MigrationCmdlet cmdlet)
         if (operation.State == MigrationState.Completed) cmdlet.WriteObject(operation);
         else cmdlet.WriteError(MigrationError.ToRecord(status, operation));
     }
+
+    private void WriteLoss(LocatedMigration migration, MigrationException loss) => cmdlet.WriteWarning(
+        $"The {migration.Title} goes on out of sight, and is followed again as soon as {migration.Host.Name} answers: {loss.Message}");
 
     private void WriteTimeout(string title, MigrationStatus status)
     {

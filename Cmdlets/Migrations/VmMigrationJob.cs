@@ -71,7 +71,8 @@ internal sealed class VmMigrationJob : Job
         try
         {
             var throttle = new ProgressThrottle();
-            await foreach (MigrationStatus next in migration.Host.WatchMigrationAsync(status.Id, disposal.Token).ConfigureAwait(false))
+            var follower = new MigrationFollower { Lost = loss => Warning.Add(new WarningRecord(loss.Message)) };
+            await foreach (MigrationStatus next in follower.FollowAsync(migration, disposal.Token).ConfigureAwait(false))
             {
                 MigrationStatus before = status;
                 status = next;
