@@ -15,6 +15,7 @@
         'Get-MigrationHost'
         'Test-MigrationHost'
         'Disconnect-MigrationHost'
+        'New-MigrationHostCertificate'
         'New-MigrationVm'
         'Get-MigrationVm'
         'Start-MigrationVm'

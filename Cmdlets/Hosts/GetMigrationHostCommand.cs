@@ -20,19 +20,16 @@ public sealed class GetMigrationHostCommand : MigrationCmdlet
     [Alias("HostName")]
     public string[] Name { get; set; } = ["*"];
 
-    /// <summary>Describes each host that matches.</summary>
+    /// <summary>Describes each host that matches; one that does not answer gives an error that names it.</summary>
     protected override void ProcessRecord()
     {
         foreach (string pattern in Name)
         {
-            Attempt(pattern, async (queue, token) =>
-            {
-                foreach (IMigrationHost host in HostRegistry.Find(pattern))
-                {
-                    MigrationHost snapshot = MigrationHost.From(await host.DescribeAsync(token).ConfigureAwait(false));
-                    queue.Post(() => WriteObject(snapshot));
-                }
-            });
+            HostAnswers<(IMigrationHost Host, HostDescription Description)>? answers = Attempt(pattern, token =>
+                HostRegistry.AskEachAsync(HostRegistry.Find(pattern), (host, asking) => host.DescribeAsync(asking), token));
+            if (answers is null) continue;
+            foreach ((IMigrationHost host, HostDescription description) in answers.Items) WriteObject(MigrationHost.From(host, description));
+            foreach (HostFailure failure in answers.Failures) WriteHostFailure(failure, isError: true);
         }
     }
 }

@@ -54,6 +54,12 @@ internal static class HostRegistry
                 .Select(answer => new HostFailure(answer.Host, answer.Failure!))]);
     }
 
+    /// <summary>As <see cref="AskAllAsync"/>, for a question with one answer.</summary>
+    public static Task<HostAnswers<(IMigrationHost Host, T Item)>> AskEachAsync<T>(
+        IEnumerable<IMigrationHost> hosts, Func<IMigrationHost, CancellationToken, Task<T>> question, CancellationToken cancellationToken) =>
+        AskAllAsync<T>(
+            hosts, async (host, token) => [await question(host, token).ConfigureAwait(false)], limit: null, cancellationToken);
+
     /// <summary>Whether the host is one of this session still.</summary>
     public static bool IsOpen(IMigrationHost host) =>
         Hosts.TryGetValue(host.Name, out IMigrationHost? open) && ReferenceEquals(open, host);

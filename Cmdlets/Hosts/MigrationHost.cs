@@ -47,7 +47,7 @@ public sealed record MigrationHost
     /// <summary>The host's name, so that the object can stand where a name is expected.</summary>
     public override string ToString() => Name;
 
-    internal static MigrationHost From(HostDescription host) => new()
+    internal static MigrationHost From(IMigrationHost connection, HostDescription host) => new()
     {
         Name = host.Name,
         MachineName = host.MachineName,

@@ -73,12 +73,12 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
             ListenPort = ListenPort,
             LinkSecurity = (Engine.Protocol.LinkSecurity?)LinkSecurity,
         };
-        HostDescription? description = Attempt(Name, async token =>
+        MigrationHost? opened = Attempt(Name, async token =>
         {
             IMigrationHost host = await HostRegistry.AddAsync(
                 Name, async opening => await LocalHost.OpenAsync(options, opening).ConfigureAwait(false), token).ConfigureAwait(false);
-            return await host.DescribeAsync(token).ConfigureAwait(false);
+            return MigrationHost.From(host, await host.DescribeAsync(token).ConfigureAwait(false));
         });
-        if (description is not null) WriteObject(MigrationHost.From(description));
+        if (opened is not null) WriteObject(opened);
     }
 }

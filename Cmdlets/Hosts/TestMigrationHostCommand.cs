@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Management.Automation;
 using VmMigration.Engine.Hosts;
 
@@ -42,34 +41,25 @@ public sealed class TestMigrationHostCommand : MigrationCmdlet
     {
         foreach (string pattern in Name)
         {
-            Attempt(pattern, async (queue, token) =>
-            {
-                foreach (IMigrationHost host in HostRegistry.Find(pattern))
-                {
-                    MigrationHost snapshot = MigrationHost.From(await host.DescribeAsync(token).ConfigureAwait(false));
-                    queue.Post(() => Report(snapshot));
-                }
-            });
+            HostAnswers<(IMigrationHost Host, HostProbe Probe)>? answers = Attempt(pattern, token =>
+                HostRegistry.AskEachAsync(HostRegistry.Find(pattern), HostProbe.RunAsync, token));
+            foreach ((_, HostProbe probe) in answers?.Items ?? []) Report(probe);
         }
     }
 
-    private void Report(MigrationHost host)
+    private void Report(HostProbe probe)
     {
-        HostHypervisor[] asked = [.. host.Hypervisors.Where(entry => Hypervisor?.Contains(entry.Hypervisor) ?? true)];
-        bool enoughMemory = host.AvailableMemoryBytes >= RequiredMemoryBytes;
-        if (Quiet)
+        HostCheck[] checks = [.. probe.Checks(IsAsked, RequiredMemoryBytes)];
+        if (!Quiet)
         {
-            bool hypervisorsReady = Hypervisor is null ? asked.Any(entry => entry.IsAvailable) : asked.All(entry => entry.IsAvailable);
-            WriteObject(hypervisorsReady && enoughMemory);
+            WriteObject(checks, enumerateCollection: true);
             return;
         }
 
-        foreach (HostHypervisor entry in asked)
-        {
-            WriteObject(new HostCheck(host.Name, entry.Hypervisor.ToString(), entry.IsAvailable, entry.Obstacle ?? "VMs can run here."));
-        }
-
-        WriteObject(new HostCheck(host.Name, "Memory", enoughMemory, string.Create(CultureInfo.InvariantCulture,
-            $"{host.AvailableMemoryBytes >> 20} MiB of {host.MemoryBytes >> 20} MiB are free for VMs.")));
+        HostHypervisor[] asked = [.. probe.Host?.Hypervisors.Where(IsAsked) ?? []];
+        bool hypervisorsReady = Hypervisor is null ? asked.Any(entry => entry.IsAvailable) : asked.All(entry => entry.IsAvailable);
+        WriteObject(probe.IsReachable && hypervisorsReady && probe.Host!.AvailableMemoryBytes >= RequiredMemoryBytes);
     }
+
+    private bool IsAsked(HostHypervisor entry) => Hypervisor?.Contains(entry.Hypervisor) ?? true;
 }

@@ -16,6 +16,7 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
 {
     private readonly Lock gate = new();
     private MigrationStatus status;
+    private Engine.MigrationException? failure;
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private ScriptedMigrationHost(string name, string vmName)
@@ -42,6 +43,19 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     /// <summary>How often it was asked to cancel it.</summary>
     public int Cancellations { get; private set; }
 
+    /// <summary>Whether the last request to resume was to use force.</summary>
+    public bool WasForced { get; private set; }
+
+    /// <summary>What every question is answered with; null where the host answers. Watching ends with it too.</summary>
+    public Engine.MigrationException? Failure
+    {
+        get { lock (gate) return failure; }
+        set => Change(() => failure = value);
+    }
+
+    /// <summary>Its VMs.</summary>
+    public IReadOnlyList<VmDescription> Vms { get; set; } = [];
+
     public MigrationStatus Status
     {
         get { lock (gate) return status; }
@@ -55,28 +69,17 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         return host;
     }
 
-    public void MoveTo(EngineState state)
+    public void MoveTo(EngineState state) => Change(() => status = status with
     {
-        TaskCompletionSource told;
-        lock (gate)
-        {
-            status = status with
-            {
-                State = state,
-                Result = state == EngineState.Completed ? new MigrationResult() : null,
-                ErrorMessage = state == EngineState.PostcopyPaused ? "The link broke." : null,
-            };
-            told = changed;
-            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
-
-        told.SetResult();
-    }
+        State = state,
+        Result = state == EngineState.Completed ? new MigrationResult() : null,
+        ErrorMessage = state == EngineState.PostcopyPaused ? "The link broke." : null,
+    });
 
     public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<MigrationStatus>>([Status]);
+        Answer<IReadOnlyList<MigrationStatus>>(() => [Status]);
 
-    public Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken) => Task.FromResult(Status);
+    public Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken) => Answer(() => Status);
 
     public async IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(
         Guid migrationId, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -85,7 +88,9 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         {
             Task next;
             MigrationStatus current;
-            lock (gate) (current, next) = (status, changed.Task);
+            Engine.MigrationException? broken;
+            lock (gate) (current, next, broken) = (status, changed.Task, failure);
+            if (broken is not null) throw broken;
             yield return current;
             if (current.HasEnded) yield break;
             await next.WaitAsync(cancellationToken);
@@ -95,7 +100,14 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     public Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken)
     {
         Resumes++;
-        MoveTo(EngineState.Postcopy);
+        WasForced = force;
+        if (Status.State == EngineState.Undecided && !force)
+        {
+            return Task.FromException<MigrationStatus>(new Engine.MigrationException(
+                Engine.MigrationErrorReason.Undecided, "The destination does not answer.", "Mend it, or use -Force."));
+        }
+
+        MoveTo(Status.State == EngineState.Undecided ? EngineState.RolledBack : EngineState.Postcopy);
         return Task.FromResult(Status);
     }
 
@@ -107,10 +119,9 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
             new Engine.MigrationException(Engine.MigrationErrorReason.InvalidState, "It is too late."));
     }
 
-    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<VmDescription>>([]);
+    public Task<IReadOnlyList<VmDescription>> ListVmsAsync(CancellationToken cancellationToken) => Answer(() => Vms);
 
-    public Task<HostDescription> DescribeAsync(CancellationToken cancellationToken) => Task.FromResult(new HostDescription
+    public Task<HostDescription> DescribeAsync(CancellationToken cancellationToken) => Answer(() => new HostDescription
     {
         Name = Name,
         MachineName = "scripted",
@@ -123,6 +134,22 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     });
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private void Change(Action change)
+    {
+        TaskCompletionSource told;
+        lock (gate)
+        {
+            change();
+            told = changed;
+            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        told.SetResult();
+    }
+
+    private Task<T> Answer<T>(Func<T> answer) =>
+        Failure is { } broken ? Task.FromException<T>(broken) : Task.FromResult(answer());
 
     public Task<VmDescription> CreateVmAsync(VmSpecification specification, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
