@@ -161,7 +161,7 @@ public sealed class UnreachableHostTests : IAsyncLifetime
 
     private VmDescription Vm(string hostName) => new()
     {
-        Specification = new VmSpecification { Name = session.VmName, MemoryBytes = 2 << 20, Embedded = new EmbeddedGuest() },
+        Specification = new VmSpecification { Name = session.VmName, MemoryBytes = 2 << 20, Embedded = new EmbeddedGuest { Program = Engine.Hypervisors.Embedded.GuestProgramKind.Idle } },
         HostName = hostName,
         State = Engine.Hypervisors.VmState.Running,
     };

@@ -108,7 +108,7 @@ public sealed class ModuleSession : IDisposable
 
     public void Dispose()
     {
-        Run("Get-MigrationHost \"*-$s\" | Disconnect-MigrationHost -Force -Confirm:$false");
+        Run("Disconnect-MigrationHost \"*-$s\" -Force -Confirm:$false");
         runspace.Dispose();
     }
 }
