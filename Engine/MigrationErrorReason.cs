@@ -80,4 +80,9 @@ public enum MigrationErrorReason
 
     /// <summary>The preflight check found an error.</summary>
     PreflightFailed = 25,
+
+    /// <summary>
+    /// The hosts demand different protection of the connections between them, or the one that answers is not the one that was meant.
+    /// </summary>
+    LinkRefused = 26,
 }

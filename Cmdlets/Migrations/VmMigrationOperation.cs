@@ -20,6 +20,9 @@ public sealed record VmMigrationOperation
     /// <summary>The host it goes to.</summary>
     public required string DestinationHostName { get; init; }
 
+    /// <summary>How the connections between the hosts are protected.</summary>
+    public LinkSecurity LinkSecurity { get; init; }
+
     /// <summary>Where it stood.</summary>
     public required MigrationState State { get; init; }
 
@@ -81,6 +84,7 @@ public sealed record VmMigrationOperation
         VmName = status.VmName,
         SourceHostName = status.SourceHostName,
         DestinationHostName = status.DestinationHostName,
+        LinkSecurity = (LinkSecurity)status.LinkSecurity,
         State = (MigrationState)status.State,
         PercentComplete = MigrationProgressRecord.PercentOf(status),
         StartedAt = status.StartedAt,

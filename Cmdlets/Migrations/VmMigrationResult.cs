@@ -91,6 +91,9 @@ public sealed record VmMigrationResult
     /// <summary>Data connections used.</summary>
     public int Channels { get; init; }
 
+    /// <summary>How the connections between the hosts were protected.</summary>
+    public LinkSecurity LinkSecurity { get; init; }
+
     /// <summary>What executes the guest's instructions at the destination.</summary>
     public string? Accelerator { get; init; }
 
@@ -134,6 +137,7 @@ public sealed record VmMigrationResult
         Postcopy = PostcopySummary.From(result.Postcopy),
         MinVcpuShare = result.MinVcpuShare,
         Channels = result.Channels,
+        LinkSecurity = (LinkSecurity)result.LinkSecurity,
         Accelerator = result.Accelerator,
         Fallbacks = result.Fallbacks,
         PassDetails = [.. result.PassDetails.Select(MigrationPass.From)],

@@ -42,6 +42,7 @@ internal static class MigrationError
         MigrationErrorReason.MigrationNotFound => ErrorCategory.ObjectNotFound,
         MigrationErrorReason.VmAlreadyExists => ErrorCategory.ResourceExists,
         MigrationErrorReason.InvalidState => ErrorCategory.InvalidOperation,
+        MigrationErrorReason.LinkRefused => ErrorCategory.SecurityError,
         MigrationErrorReason.PreflightFailed => ErrorCategory.InvalidOperation,
         MigrationErrorReason.PrerequisiteMissing => ErrorCategory.NotInstalled,
         MigrationErrorReason.AccessDenied => ErrorCategory.PermissionDenied,

@@ -38,6 +38,7 @@ internal static class ResultTable
         if (result.Postcopy is { } postcopy) AddPostcopy(Add, postcopy);
         Add("Least vCPU share", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
         Add("Channels", Count(result.Channels));
+        Add("Link", result.LinkSecurity == LinkSecurity.Tls ? "TLS 1.3" : "plain text");
         Add("Accelerator", result.Accelerator ?? "unknown");
         Add("Fallbacks", result.Fallbacks.Count == 0 ? "none" : string.Join('\n', result.Fallbacks));
         return table;

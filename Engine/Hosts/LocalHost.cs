@@ -48,6 +48,7 @@ public sealed class LocalHost : IMigrationHost
             AvailableMemoryBytes = memory.AvailableBytes,
             StateDirectory = parts.Directory.Path,
             Endpoint = parts.Migrations.Endpoint.ToString(),
+            LinkSecurity = parts.Link.Security,
             Hypervisors = await parts.Hypervisors.FindObstaclesAsync(cancellationToken).ConfigureAwait(false),
         };
     }

@@ -24,7 +24,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     {
         this.parts = parts;
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
-        listener = new(endpoint, parts.Options.Name, parts.Logger, FindOutcome);
+        listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome);
 
         // Beside what comes before the first migration, which should not have to wait for it.
         _ = DowntimePath.PrepareAsync();
@@ -59,8 +59,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             throw VmRegistry.HostClosed();
         }
 
-        return new(
-            request.MigrationId, parts.Options.Name, listener.Endpoint.Address.ToString(), listener.Endpoint.Port, migration.Ticket.ToArray());
+        return listener.MakeOffer(migration);
     }
 
     public async Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken)
@@ -75,6 +74,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     public async Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken)
     {
         request.Options.Validate();
+        parts.Link.RequireEnough(request.Offer, parts.Options.Name);
         Guid id = request.Offer.MigrationId;
         OutgoingVm place = await parts.Transfers
             .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);

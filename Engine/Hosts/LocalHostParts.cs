@@ -1,6 +1,7 @@
 using Serilog;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Hypervisors.Qemu;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -13,13 +14,14 @@ internal sealed class LocalHostParts : IAsyncDisposable
     private bool closed;
 
     private LocalHostParts(
-        LocalHostOptions options, HostDirectory directory, HostLog log, HostJournal journal, HypervisorSet hypervisors)
+        LocalHostOptions options, HostDirectory directory, HostLog log, HostJournal journal, HypervisorSet hypervisors, LinkPolicy link)
     {
         Options = options;
         Directory = directory;
         Log = log;
         Journal = journal;
         Hypervisors = hypervisors;
+        Link = link;
         Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
         Transfers = new(registry, Hypervisors, journal, Logger);
         Memory = new(registry);
@@ -43,6 +45,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
 
     /// <summary>The memory of the VMs.</summary>
     public LocalHostMemory Memory { get; }
+
+    /// <summary>What is demanded of the connections that carry VMs.</summary>
+    public LinkPolicy Link { get; }
 
     /// <summary>The ends of mobility paths.</summary>
     public LocalHostPaths Paths { get; }
@@ -74,6 +79,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Func<LocalHostParts, ILocalHostMigrations> openMigrations, CancellationToken cancellationToken)
     {
         VmSpecificationCheck.RequireHostName(options.Name);
+        var link = new LinkPolicy(options.LinkSecurity, options.ListenAddress);
         var directory = HostDirectory.Open(options.StateDirectory);
         HostLog? log = null;
         HostJournal? journal = null;
@@ -82,7 +88,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         {
             log = HostLog.Open(options.Name, directory);
             journal = HostJournal.Open(directory);
-            parts = new(options, directory, log, journal, makeHypervisors(options, directory));
+            parts = new(options, directory, log, journal, makeHypervisors(options, directory), link);
         }
         catch
         {
@@ -97,8 +103,8 @@ internal sealed class LocalHostParts : IAsyncDisposable
             await new HostRecovery(parts.registry, parts.Hypervisors, journal, TimeProvider.System, parts.Logger)
                 .RunAsync(cancellationToken).ConfigureAwait(false);
             parts.Migrations = openMigrations(parts);
-            parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint}",
-                options.Name, directory.Path, parts.Migrations.Endpoint);
+            parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint} ({LinkSecurity})",
+                options.Name, directory.Path, parts.Migrations.Endpoint, link.Security);
             return parts;
         }
         catch
@@ -133,6 +139,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
             return ValueTask.CompletedTask;
         }, errors).ConfigureAwait(false);
         Logger.Information("Host {Host} is closed", Options.Name);
+        Link.Dispose();
         Journal.Dispose();
         Log.Dispose();
         Directory.Dispose();

@@ -37,6 +37,7 @@ public static class MigrationBroker
 
         StateContents contents = ChooseContents(vm, options, findings);
         int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
+        await LinkPreflight.CheckAsync(source, destination, findings, cancellationToken).ConfigureAwait(false);
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
         {
             var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name)

@@ -1,4 +1,5 @@
 using VmMigration.Engine.Memory;
+using VmMigration.Engine.Protocol;
 using VmMigration.Engine.Paths;
 
 namespace VmMigration.Engine.Migration;
@@ -85,6 +86,9 @@ public sealed record MigrationResult
 
     /// <summary>Data connections used.</summary>
     public int Channels { get; init; }
+
+    /// <summary>How the connections between the hosts were protected.</summary>
+    public LinkSecurity LinkSecurity { get; init; } = LinkSecurity.Plain;
 
     /// <summary>How the connections were kept apart from other traffic.</summary>
     public MobilityPathKind PathKind { get; init; } = MobilityPathKind.Direct;

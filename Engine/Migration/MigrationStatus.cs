@@ -1,3 +1,5 @@
+using VmMigration.Engine.Protocol;
+
 namespace VmMigration.Engine.Migration;
 
 /// <summary>A snapshot of one migration, as its source host knows it. Serializable.</summary>
@@ -17,6 +19,9 @@ public sealed record MigrationStatus
 
     /// <summary>The host it goes to.</summary>
     public required string DestinationHostName { get; init; }
+
+    /// <summary>How the connections between the hosts are protected.</summary>
+    public LinkSecurity LinkSecurity { get; init; } = LinkSecurity.Plain;
 
     /// <summary>Where it stands.</summary>
     public required MigrationState State { get; init; }

@@ -89,7 +89,7 @@ internal sealed class PageReceiver(
 
         long offset = run.FirstPage << GuestMemory.PageShift;
         int lengthBytes = run.PageCount << GuestMemory.PageShift;
-        connection.Receive(memory.ReceiveWindow(offset, lengthBytes));
+        connection.ReceiveInto(memory, offset, lengthBytes);
         if (populator is not null && !IsWritten(run)) populator.Populate(offset, lengthBytes);
         written.AddRange(run.FirstPage, run.PageCount);
     }

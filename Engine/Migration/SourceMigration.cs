@@ -53,6 +53,7 @@ internal sealed class SourceMigration
             VmName = vm.Specification.Name,
             SourceHostName = sourceHostName,
             DestinationHostName = request.Offer.DestinationHostName,
+            LinkSecurity = request.Offer.Security,
             State = MigrationState.Setup,
             StartedAt = DateTimeOffset.UtcNow,
             Progress = new(0, 0, 0, 0, 0, 0, 1),
@@ -155,6 +156,7 @@ internal sealed class SourceMigration
             readyAt = Stopwatch.GetTimestamp();
             return result with
             {
+                LinkSecurity = request.Offer.Security,
                 LargePagesAtSource = largePages,
                 BytesSent = counters.BytesSent,
                 PagesData = counters.PagesData,

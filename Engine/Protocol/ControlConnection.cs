@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using VmMigration.Engine.Memory;
@@ -11,9 +10,9 @@ namespace VmMigration.Engine.Protocol;
 /// The conversation of a migration: frames in order, sent by any thread, received by one reader at a time. After disposal, or where
 /// the peer is gone, calls fail with <see cref="MigrationErrorReason.ConnectionLost"/>.
 /// </summary>
-internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
+internal sealed class ControlConnection(LinkTransport transport) : IAsyncDisposable
 {
-    private readonly NetworkStream stream = new(socket, ownsSocket: true);
+    private readonly Stream stream = transport.Stream;
     private readonly SemaphoreSlim sending = new(1, 1);
     private long lastReceivedAt = Stopwatch.GetTimestamp();
 
@@ -40,7 +39,7 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
             {
                 await stream.WriteAsync(frame.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception error) when (error is IOException or ObjectDisposedException)
+            catch (Exception error) when (LinkTransport.IsBroken(error))
             {
                 throw Lost(error);
             }
@@ -77,13 +76,17 @@ internal sealed class ControlConnection(Socket socket) : IAsyncDisposable
             Interlocked.Exchange(ref lastReceivedAt, Stopwatch.GetTimestamp());
             return new(header.Type, payload);
         }
-        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        catch (Exception error) when (LinkTransport.IsBroken(error))
         {
             throw Lost(error);
         }
     }
 
-    public async ValueTask DisposeAsync() => await stream.DisposeAsync().ConfigureAwait(false);
+    public ValueTask DisposeAsync()
+    {
+        transport.Dispose();
+        return ValueTask.CompletedTask;
+    }
 
     private static MigrationException Lost(Exception cause) =>
         new(MigrationErrorReason.ConnectionLost, "The control connection to the other host broke.", null, cause);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 
 namespace VmMigration.Engine.Protocol;
 
@@ -100,26 +101,42 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
     }
 
     /// <exception cref="OperationCanceledException">Where the deadline passed first.</exception>
-    private Socket Connect(ConnectionRole role, int channel, CancellationToken deadline)
+    private LinkTransport Connect(ConnectionRole role, int channel, CancellationToken deadline)
     {
+        if (offer.Security == LinkSecurity.Tls) TlsCapability.Require();
         IPEndPoint endpoint = FindEndpoint();
         Socket socket = network.Open(endpoint.AddressFamily);
+        LinkTransport? transport = null;
         using CancellationTokenRegistration closing = deadline.Register(socket.Dispose);
         try
         {
             ConnectionSocket.Configure(socket);
             socket.Connect(endpoint);
+            transport = Open(socket);
             var hello = new Hello(Hello.CurrentVersion, role, channel, offer.MigrationId, offer.Ticket);
-            socket.Send(hello.ToBytes());
-            return socket;
+            transport.Send(hello.ToBytes());
+            return transport;
         }
-        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        catch (Exception error)
         {
+            transport?.Dispose();
             socket.Dispose();
             deadline.ThrowIfCancellationRequested();
-            throw Unreached(error.Message, error);
+            if (LinkTransport.IsBroken(error)) throw Unreached(error.Message, error);
+            throw;
         }
     }
+
+    /// <summary>Opens what the offer names and nothing less.</summary>
+    private LinkTransport Open(Socket socket) => offer switch
+    {
+        { Security: LinkSecurity.Plain } => LinkTransport.Plain(socket),
+        { Security: LinkSecurity.Tls, CertificateHash: { Length: SHA256.HashSizeInBytes } hash } => TlsOpening.AsSource(socket, hash),
+        _ => throw new MigrationException(
+            MigrationErrorReason.InvalidArgument,
+            $"The offer of host '{offer.DestinationHostName}' does not say how its connections are protected.",
+            "Start the migration again, with the offer as the host made it."),
+    };
 
     private static CancellationTokenSource StartDeadline(CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Serilog;
@@ -9,8 +10,8 @@ namespace VmMigration.Engine.Protocol;
 
 /// <summary>
 /// Accepts the connections of migrations that arrive on a host. A connection that does not present a known migration's ticket within
-/// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most 72 bytes and a thread for that time; sooner where
-/// others wait for its place (<see cref="HandshakeQueue"/>).
+/// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most the bytes of a TLS handshake, 72 bytes and a thread for
+/// that time; sooner where others wait for its place (<see cref="HandshakeQueue"/>).
 /// </summary>
 internal sealed class MigrationListener : IAsyncDisposable
 {
@@ -24,20 +25,28 @@ internal sealed class MigrationListener : IAsyncDisposable
     private readonly HandshakeQueue handshakes = new(MaxHandshakes, handshakeGrace);
     private readonly CancellationTokenSource closing = new();
     private readonly Socket listening;
+    private readonly LinkEntrance entrance;
+    private readonly LinkCertificate? certificate;
     private readonly Func<Guid, byte[], MigrationOutcome?> findOutcome;
     private readonly string hostName;
     private readonly ILogger log;
     private readonly Task accepting;
 
     /// <param name="endpoint">Address and port to listen on; port 0 takes a free one.</param>
+    /// <param name="certificate">
+    /// What the host proves itself with: connections are let in with TLS only. Null lets them in with plain text only. Stays the caller's.
+    /// </param>
     /// <param name="hostName">Name of the host, for the peer.</param>
     /// <param name="log">Takes the reason of every refusal.</param>
     /// <param name="findOutcome">How an ended migration of this id and ticket ended; null where it is not known.</param>
     /// <param name="network">Where the endpoint is; null for the ordinary network.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the endpoint cannot be listened on.</exception>
     public MigrationListener(
-        IPEndPoint endpoint, string hostName, ILogger log, Func<Guid, byte[], MigrationOutcome?> findOutcome, ISocketPlace? network = null)
+        IPEndPoint endpoint, LinkCertificate? certificate, string hostName, ILogger log,
+        Func<Guid, byte[], MigrationOutcome?> findOutcome, ISocketPlace? network = null)
     {
+        entrance = new(certificate);
+        this.certificate = certificate;
         this.findOutcome = findOutcome;
         this.hostName = hostName;
         this.log = log;
@@ -61,6 +70,14 @@ internal sealed class MigrationListener : IAsyncDisposable
 
     /// <summary>The address and port it listens on.</summary>
     public IPEndPoint Endpoint { get; }
+
+    /// <summary>What the source of a migration has to know to get in here.</summary>
+    public IncomingOffer MakeOffer(IIncomingMigration migration) =>
+        new(migration.MigrationId, hostName, Endpoint.Address.ToString(), Endpoint.Port, migration.Ticket.ToArray())
+        {
+            Security = certificate is null ? LinkSecurity.Plain : LinkSecurity.Tls,
+            CertificateHash = certificate?.Hash,
+        };
 
     /// <summary>Lets connections of this migration in.</summary>
     public void Register(IIncomingMigration migration) => migrations[migration.MigrationId] = migration;
@@ -114,25 +131,32 @@ internal sealed class MigrationListener : IAsyncDisposable
         bool waiting = true;
         EndPoint? peer = null;
         bool handedOver = false;
+        LinkTransport? transport = null;
         try
         {
             peer = socket.RemoteEndPoint;
             ConnectionSocket.Configure(socket);
-            (Hello hello, IIncomingMigration? migration) = Authenticate(socket);
+            (Hello hello, IIncomingMigration? migration) = Authenticate(socket, ref transport);
             handshakes.Leave(handshake);
             waiting = false;
-            handedOver = migration is not null && HandOver(socket, hello, migration);
+            handedOver = migration is not null && HandOver(transport!, hello, migration);
         }
         catch (MigrationException error)
         {
             log.Warning("Refused a connection from {Peer}: {Reason}: {Message}", peer, error.Reason, error.Message);
-            TrySendRefusal(socket, error);
+            TrySendRefusal(transport ?? LinkTransport.Plain(socket), error);
         }
-        catch (Exception error) when (error is SocketException or ObjectDisposedException && handshake.Displaced)
+        catch (AuthenticationException error)
+        {
+            log.Warning(
+                "Refused a connection from {Peer}: {Reason}: it does not open TLS 1.3: {Message}", peer, MigrationErrorReason.LinkRefused,
+                error.InnerException?.Message ?? error.Message);
+        }
+        catch (Exception error) when (LinkTransport.IsBroken(error) && handshake.Displaced)
         {
             log.Warning("Closed the connection from {Peer}: it showed no ticket while others waited", peer);
         }
-        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        catch (Exception error) when (LinkTransport.IsBroken(error))
         {
             log.Warning("A connection from {Peer} broke: {Message}", peer, error.Message);
         }
@@ -145,19 +169,24 @@ internal sealed class MigrationListener : IAsyncDisposable
         {
             if (waiting) handshakes.Leave(handshake);
             open.TryRemove(socket, out _);
-            if (!handedOver) socket.Dispose();
+            if (!handedOver)
+            {
+                transport?.Dispose();
+                socket.Dispose();
+            }
         }
     }
 
     /// <summary>Checks the ticket. No migration comes with the hello where it asked for the outcome of one that has ended, and got it.</summary>
-    private (Hello Hello, IIncomingMigration? Migration) Authenticate(Socket socket)
+    private (Hello Hello, IIncomingMigration? Migration) Authenticate(Socket socket, ref LinkTransport? transport)
     {
         using var deadline = new CancellationTokenSource(handshakeLimit);
         using CancellationTokenRegistration closingSocket = deadline.Token.Register(socket.Dispose);
+        transport = entrance.Open(socket);
         byte[] bytes = new byte[Hello.SizeBytes];
         for (int total = 0; total < bytes.Length;)
         {
-            int count = socket.Receive(bytes.AsSpan(total));
+            int count = transport.Receive(bytes.AsSpan(total));
             if (count == 0)
             {
                 throw new MigrationException(MigrationErrorReason.ProtocolViolation, $"The peer hung up after {total} bytes of its hello.");
@@ -175,7 +204,7 @@ internal sealed class MigrationListener : IAsyncDisposable
 
         if (hello.Role == ConnectionRole.Outcome && findOutcome(hello.MigrationId, hello.Ticket) is { } outcome)
         {
-            SendOutcome(socket, outcome);
+            SendOutcome(transport, outcome);
             return (hello, null);
         }
 
@@ -184,16 +213,16 @@ internal sealed class MigrationListener : IAsyncDisposable
             "Start the migration again.");
     }
 
-    private static void SendOutcome(Socket socket, MigrationOutcome outcome) => socket.Send(Encode(
+    private static void SendOutcome(LinkTransport transport, MigrationOutcome outcome) => transport.Send(Encode(
         FrameType.Outcome,
         JsonSerializer.SerializeToUtf8Bytes(new OutcomeMessage(outcome), ControlMessages.Default.OutcomeMessage)));
 
-    /// <summary>Returns true where somebody else owns the socket now.</summary>
-    private bool HandOver(Socket socket, Hello hello, IIncomingMigration migration)
+    /// <summary>Returns true where somebody else owns the connection now.</summary>
+    private bool HandOver(LinkTransport transport, Hello hello, IIncomingMigration migration)
     {
         if (hello.Role == ConnectionRole.Outcome)
         {
-            SendOutcome(socket, migration.Outcome);
+            SendOutcome(transport, migration.Outcome);
             return false;
         }
 
@@ -203,21 +232,21 @@ internal sealed class MigrationListener : IAsyncDisposable
                 MigrationErrorReason.TicketRefused, $"Migration {hello.MigrationId} expects no {hello.Role} connection {hello.Channel} now.");
         }
 
-        socket.Send(Encode(FrameType.Welcome, JsonSerializer.SerializeToUtf8Bytes(
+        transport.Send(Encode(FrameType.Welcome, JsonSerializer.SerializeToUtf8Bytes(
             new WelcomeMessage(hostName), ControlMessages.Default.WelcomeMessage)));
         if (hello.Role == ConnectionRole.Control)
         {
-            migration.AttachControl(new ControlConnection(socket));
+            migration.AttachControl(new ControlConnection(transport));
             return true;
         }
 
         if (hello.Role == ConnectionRole.Recovery)
         {
-            migration.AttachRecovery(new ControlConnection(socket));
+            migration.AttachRecovery(new ControlConnection(transport));
             return true;
         }
 
-        migration.ReceivePages(new DataConnection(socket), hello.Channel);
+        migration.ReceivePages(new DataConnection(transport), hello.Channel);
         return false;
     }
 
@@ -229,14 +258,14 @@ internal sealed class MigrationListener : IAsyncDisposable
         return frame;
     }
 
-    private void TrySendRefusal(Socket socket, MigrationException error)
+    private void TrySendRefusal(LinkTransport transport, MigrationException error)
     {
         try
         {
-            socket.Send(Encode(FrameType.Refused, JsonSerializer.SerializeToUtf8Bytes(
+            transport.Send(Encode(FrameType.Refused, JsonSerializer.SerializeToUtf8Bytes(
                 FailureMessage.Of(error), ControlMessages.Default.FailureMessage)));
         }
-        catch (Exception sending) when (sending is SocketException or ObjectDisposedException)
+        catch (Exception sending) when (LinkTransport.IsBroken(sending))
         {
             log.Debug("The peer did not wait for its refusal: {Message}", sending.Message);
         }

@@ -12,16 +12,18 @@ namespace VmMigration.Engine.Tests.Migration;
 internal sealed class MigrationPair : IAsyncDisposable
 {
     private readonly MigrationListener listener;
+    private readonly LinkCertificate? certificate;
     private readonly CancellationTokenSource withdraw = new();
 
     private MigrationPair(
-        MigrationListener listener, IVirtualMachine source, IVirtualMachine destination, DestinationMigration incoming,
-        SourceMigration outgoing, BareVm destinationPlace, MemoryJournal journal, IncomingOffer offer)
+        MigrationListener listener, LinkCertificate? certificate, IVirtualMachine source, IVirtualMachine destination,
+        DestinationMigration incoming, SourceMigration outgoing, BareVm destinationPlace, MemoryJournal journal, IncomingOffer offer)
     {
         Offer = offer;
         DestinationPlace = destinationPlace;
         Journal = journal;
         this.listener = listener;
+        this.certificate = certificate;
         Source = source;
         Destination = destination;
         Incoming = incoming;
@@ -50,10 +52,11 @@ internal sealed class MigrationPair : IAsyncDisposable
     /// <param name="cancellationToken">Cancels the set-up.</param>
     /// <param name="fault">Wraps the destination's VM in one that fails.</param>
     /// <param name="sourceFault">Wraps the source's VM likewise.</param>
+    /// <param name="security">What the destination demands of the connections.</param>
     public static async Task<MigrationPair> CreateAsync(
         EmbeddedGuest guest, long memoryBytes, int vcpus, MigrationOptions options, Func<IPEndPoint, IPEndPoint>? route,
         CancellationToken cancellationToken, Func<IVirtualMachine, IVirtualMachine>? fault = null,
-        Func<IVirtualMachine, IVirtualMachine>? sourceFault = null)
+        Func<IVirtualMachine, IVirtualMachine>? sourceFault = null, LinkSecurity security = LinkSecurity.Plain)
     {
         var specification = new VmSpecification { Name = "guest", MemoryBytes = memoryBytes, VcpuCount = vcpus, Embedded = guest };
         var hypervisor = new EmbeddedHypervisor();
@@ -61,18 +64,18 @@ internal sealed class MigrationPair : IAsyncDisposable
         var journal = new MemoryJournal();
         IVirtualMachine source = await hypervisor.StartAsync(specification, cancellationToken);
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
-        var listener = new MigrationListener(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
+        LinkCertificate? certificate = security == LinkSecurity.Tls ? LinkCertificate.Create() : null;
+        var listener = new MigrationListener(new(IPAddress.Loopback, 0), certificate, "destination", log, (_, _) => null);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
         var place = new BareVm(fault is null ? destination : fault(destination));
         var incoming = new DestinationMigration(place, request, journal, log);
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
-        var offer = new IncomingOffer(
-            request.MigrationId, "destination", endpoint.Address.ToString(), endpoint.Port, incoming.Ticket.ToArray());
+        IncomingOffer offer = listener.MakeOffer(incoming) with { Address = endpoint.Address.ToString(), Port = endpoint.Port };
         var outgoing = new SourceMigration(
             new BareVm(sourceFault is null ? source : sourceFault(source)),
             new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
-        return new(listener, source, destination, incoming, outgoing, place, journal, offer);
+        return new(listener, certificate, source, destination, incoming, outgoing, place, journal, offer);
     }
 
     /// <summary>Waits until the source says that it stands in this state; fails where it ends before.</summary>
@@ -131,6 +134,7 @@ internal sealed class MigrationPair : IAsyncDisposable
         await listener.DisposeAsync();
         await Source.DestroyAsync();
         await Destination.DestroyAsync();
+        certificate?.Dispose();
         withdraw.Dispose();
     }
 }

@@ -31,8 +31,8 @@ public sealed class PoisonedPageTransferTests : IDisposable
         listener.Listen();
         var dialer = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         dialer.Connect(listener.LocalEndPoint!);
-        near = new(dialer);
-        far = new(listener.Accept());
+        near = new(LinkTransport.Plain(dialer));
+        far = new(LinkTransport.Plain(listener.Accept()));
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

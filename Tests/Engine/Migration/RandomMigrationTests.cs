@@ -24,11 +24,12 @@ public class RandomMigrationTests
         from verify in Gen.Bool
         from postcopy in Gen.OneOf(
             PostcopyPolicy.Never, PostcopyPolicy.Never, PostcopyPolicy.WhenNotConverging, PostcopyPolicy.AfterFirstPass)
+        from security in Gen.OneOf(LinkSecurity.Plain, LinkSecurity.Tls)
         from fault in Gen.OneOf(Fault.None, Fault.Cancel, Fault.Cut, Fault.Cut)
         from at in Gen.Double[0, 1]
         select new Case(
             memory * 2 * MiB, program, seed, vcpus, granularity, steps, megabytesPerSecond * 1_000_000,
-            channels, verify, postcopy, fault, at);
+            channels, verify, postcopy, security, fault, at);
 
     private enum Fault
     {
@@ -79,7 +80,7 @@ public class RandomMigrationTests
             endpoint => sample.Fault == Fault.Cut
                 ? (proxy = new(endpoint, (long)(sample.At * sample.At * 1.2 * sample.MemoryBytes))).Endpoint
                 : endpoint,
-            cancellation);
+            cancellation, security: sample.Security);
         using var cancel = new CancellationTokenSource();
         if (sample.Fault == Fault.Cancel) cancel.CancelAfter(TimeSpan.FromMilliseconds(sample.At * 50));
         Task<int> resuming = pair.ResumeAlwaysAsync(cancellation);
@@ -104,5 +105,5 @@ public class RandomMigrationTests
 
     private sealed record Case(
         long MemoryBytes, GuestProgramKind Program, ulong Seed, int Vcpus, int GranularityBytes, long StepsPerSecond, long BytesPerSecond,
-        int Channels, bool Verify, PostcopyPolicy Postcopy, Fault Fault, double At);
+        int Channels, bool Verify, PostcopyPolicy Postcopy, LinkSecurity Security, Fault Fault, double At);
 }

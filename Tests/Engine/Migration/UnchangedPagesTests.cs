@@ -109,7 +109,7 @@ public sealed class UnchangedPagesTests : IDisposable
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Connect(listener.LocalEndPoint!);
         Socket peer = listener.Accept();
-        var connection = new DataConnection(socket);
+        var connection = new DataConnection(LinkTransport.Plain(socket));
         open.AddRange([connection, peer]);
         return (new PageSender(ram.Engine, connection, 0, 1, limit, counters, sent), connection, Task.Run(() => Drain(peer), Cancel));
     }

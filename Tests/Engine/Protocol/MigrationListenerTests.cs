@@ -28,7 +28,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
     public MigrationListenerTests()
     {
         ILogger log = new LoggerConfiguration().MinimumLevel.Verbose().WriteTo.Sink(lines).CreateLogger();
-        listener = new(new(IPAddress.Loopback, 0), "destination", log, (_, _) => null);
+        listener = new(new(IPAddress.Loopback, 0), null, "destination", log, (_, _) => null);
     }
 
     public ValueTask DisposeAsync() => listener.DisposeAsync();
@@ -190,7 +190,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         CancellationToken cancellation = TestContext.Current.CancellationToken;
         using Socket socket = await ConnectAsync(cancellation);
         await socket.SendAsync(hello, cancellation);
-        var connection = new ControlConnection(socket);
+        var connection = new ControlConnection(LinkTransport.Plain(socket));
         await using (connection)
         {
             ControlFrame frame = await connection.ReceiveAsync(cancellation);
@@ -225,8 +225,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         return migration;
     }
 
-    private IncomingOffer OfferFor(DestinationMigration migration) => new(
-        migration.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, migration.Ticket.ToArray());
+    private IncomingOffer OfferFor(DestinationMigration migration) => listener.MakeOffer(migration);
 
     private static Hello NewHello() => new(
         Hello.CurrentVersion, ConnectionRole.Control, 0, Guid.NewGuid(), RandomNumberGenerator.GetBytes(Hello.TicketBytes));
