@@ -16,7 +16,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     private const int KeptMigrations = 1000;
     private const string VmColumns = "specification, running_specification, instance, ownership, registered, meant_to_run";
     private const string MigrationColumns =
-        "id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash";
+        "id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash, request";
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -112,6 +112,15 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         "UPDATE migrations SET status = @2 WHERE id = @0 AND role = @1",
         Key(status.Id), (int)MigrationRole.Source, ToJson(status)).ExecuteNonQuery());
 
+    /// <summary>
+    /// Keeps with a migration that begins at its source, and must have been recorded, all that is needed to ask its destination again. The
+    /// ticket in it is a secret; it goes with the end of the migration.
+    /// </summary>
+    public void SaveRequest(MigrationRequest request, MigrationStatus status) =>
+        Update(status.Id, MigrationRole.Source, "save a request", () => database.Prepared(
+            "UPDATE migrations SET status = @2, request = @3 WHERE id = @0 AND role = @1",
+            Key(status.Id), (int)MigrationRole.Source, ToJson(status), ToJson(request)).ExecuteNonQuery());
+
     /// <summary>Keeps what the destination offered with its migration, which must have been recorded.</summary>
     /// <param name="migrationId">Id of the migration.</param>
     /// <param name="address">Address and port the source was told.</param>
@@ -138,6 +147,12 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
             + " ON CONFLICT (id, role) DO UPDATE SET state = excluded.state, recorded_at = excluded.recorded_at",
             Key(entry.MigrationId), (int)entry.Role, Key(entry.VmId), entry.PeerHostName, (int)entry.State, ToText(entry.At))
             .ExecuteNonQuery();
+        if (MigrationJournalRules.HasEnded(entry.State))
+        {
+            database.Prepared("UPDATE migrations SET request = NULL WHERE id = @0 AND role = @1", Key(entry.MigrationId), (int)entry.Role)
+                .ExecuteNonQuery();
+        }
+
         if (OwnershipAfter(entry) is { } ownership)
         {
             database.Prepared("UPDATE vms SET ownership = @1 WHERE id = @0", Key(entry.VmId), (int)ownership).ExecuteNonQuery();
@@ -156,7 +171,7 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         (MigrationRole.Destination, MigrationJournalState.Owner or MigrationJournalState.Receiving) => VmOwnership.Owned,
         // It owned the VM and could not run it: what may be left of the copy is discarded when the host is opened next.
         (MigrationRole.Destination, MigrationJournalState.RolledBack) => VmOwnership.Incoming,
-        (_, MigrationJournalState.Undecided) => VmOwnership.Undecided,
+        (MigrationRole.Source, MigrationJournalState.Undecided) => VmOwnership.Undecided,
         _ => null,
     };
 
@@ -193,7 +208,8 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         FromText(row.GetString(6)),
         row.IsDBNull(7) ? null : FromJson<MigrationStatus>(row.GetString(7)),
         row.IsDBNull(8) ? null : row.GetString(8),
-        row.IsDBNull(9) ? null : row.GetFieldValue<byte[]>(9));
+        row.IsDBNull(9) ? null : row.GetFieldValue<byte[]>(9),
+        row.IsDBNull(10) ? null : FromJson<MigrationRequest>(row.GetString(10)));
 
     private static string Key(Guid id) => id.ToString("D");
 

@@ -13,6 +13,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     private readonly HashSet<Guid> interrupted = [];
     private readonly Dictionary<Guid, string> undecided = [];
     private readonly Dictionary<Guid, string> unfinished = [];
+    private readonly Dictionary<Guid, MigrationJournalEntry> owned = [];
 
     /// <summary>Runs the recovery; afterwards the registry holds the VMs of the journal.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -46,7 +47,6 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     {
         // No grant was recorded, so the VM never ran here and, this being on record, never will: the source may take it back.
         MigrationJournalState.Started => MigrationJournalState.RolledBack,
-        MigrationJournalState.Owner => MigrationJournalState.Completed,
         _ => last,
     };
 
@@ -59,6 +59,13 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             interrupted.Add(entry.VmId);
             log.Warning("Migration {MigrationId}, interrupted as {Role} at {State}, is {Decision} now",
                 entry.MigrationId, entry.Role, entry.State, state);
+        }
+
+        if (state == MigrationJournalState.Owner)
+        {
+            // Whether it ended well shows once the VM is looked for.
+            interrupted.Add(entry.VmId);
+            owned[entry.VmId] = entry;
         }
 
         if (state == MigrationJournalState.Receiving)
@@ -90,7 +97,8 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
                     + $" pages that host '{status.DestinationHostName}' misses are"
                     + " only in the copy it keeps, paused, and can be sent no more."
                 : $"The engine of host '{status.SourceHostName}' ended after it had given the VM away and before it heard that it runs.",
-            RecommendedAction = $"See whether host '{status.DestinationHostName}' runs the VM; if so, stop and remove the copy at the source.",
+            RecommendedAction = $"Bring host '{status.DestinationHostName}' back: it is asked until it says who owns the VM. Where it is lost for"
+                + " good, resume the migration with force.",
         },
         _ => status with
         {
@@ -149,10 +157,18 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             slot.Attach(machine, slot.Present);
             log.Information("Found VM {Vm} again in process {ProcessId}", slot.Name, processId);
             if (interrupted.Contains(slot.Specification.Id)) await UndoSwitchoverAsync(slot, machine, cancellationToken).ConfigureAwait(false);
+            await EndOwnedAsync(slot, MigrationJournalState.Completed, cancellationToken).ConfigureAwait(false);
         }
         catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
         {
             string how = $"It ended while no engine watched it: {e.Message}";
+            if (owned.TryGetValue(slot.Specification.Id, out MigrationJournalEntry? arrived))
+            {
+                how += $" It had just arrived from host '{arrived.PeerHostName}', which may keep a paused copy. Resume migration"
+                    + $" {arrived.MigrationId} there with force, and remove the VM here, or start it anew here: never both.";
+            }
+
+            await EndOwnedAsync(slot, MigrationJournalState.Undecided, cancellationToken).ConfigureAwait(false);
             slot.Save(slot.Present with { Failure = slot.Present.Failure ?? how });
             log.Warning("VM {Vm} is gone: {Message}", slot.Name, e.Message);
         }
@@ -165,6 +181,17 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             };
             log.Error(e, "VM {Vm} in process {ProcessId} cannot be reached", slot.Name, processId);
         }
+    }
+
+    /// <summary>
+    /// Ends the record of a VM that this host had taken over: it is here, or it ended at a moment at which nobody knows whether it had run.
+    /// </summary>
+    private async Task EndOwnedAsync(VmSlot slot, MigrationJournalState state, CancellationToken cancellationToken)
+    {
+        if (!owned.Remove(slot.Specification.Id, out MigrationJournalEntry? entry)) return;
+        await journal.RecordAsync(entry with { State = state, At = clock.GetUtcNow() }, cancellationToken).ConfigureAwait(false);
+        log.Warning("Migration {MigrationId}, interrupted as {Role} at {State}, is {Decision} now",
+            entry.MigrationId, entry.Role, entry.State, state);
     }
 
     /// <summary>Lets a VM go on that an interrupted migration had slowed down or paused.</summary>

@@ -34,6 +34,12 @@ internal interface ILocalHostMigrations : IAsyncDisposable
     /// <inheritdoc cref="IMigrationHost.ResumeMigrationAsync"/>
     Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="IMigrationHost.GetIncomingOutcomeAsync"/>
+    Task<MigrationOutcome> GetIncomingOutcomeAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="IMigrationHost.SettleMigrationAsync"/>
+    Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken);
+
     /// <inheritdoc cref="IMigrationHost.CancelMigrationAsync"/>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 }

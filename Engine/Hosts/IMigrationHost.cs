@@ -105,6 +105,31 @@ public interface IMigrationHost : IAsyncDisposable
     /// </exception>
     Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken);
 
+    /// <summary>As a destination: says from its journal how a migration that was to arrive here ended, however long ago.</summary>
+    /// <returns>
+    /// <see cref="MigrationOutcome.DestinationOwns"/> and <see cref="MigrationOutcome.SourceOwns"/> are for good; every other may change.
+    /// </returns>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.MigrationNotFound"/> where this host knows of none, which says nothing about who owns the VM.
+    /// </exception>
+    Task<MigrationOutcome> GetIncomingOutcomeAsync(Guid migrationId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// As a source: ends a migration in <see cref="MigrationState.Undecided"/> by what its destination said to the caller, for hosts that
+    /// no longer reach each other. Either the copy here is removed, or the VM is taken back and runs again if it ran before.
+    /// </summary>
+    /// <param name="migrationId">The migration. One that has ended already stays as it is.</param>
+    /// <param name="outcome">
+    /// What <see cref="GetIncomingOutcomeAsync"/> of the destination returned: <see cref="MigrationOutcome.DestinationOwns"/> or
+    /// <see cref="MigrationOutcome.SourceOwns"/>.
+    /// </param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.InvalidArgument"/> for any other outcome; <see cref="MigrationErrorReason.InvalidState"/> while the
+    /// migration is under way.
+    /// </exception>
+    Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken);
+
     /// <summary>As a source: cancels a migration before its commit and waits until it has ended, whichever way.</summary>
     Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken);
 

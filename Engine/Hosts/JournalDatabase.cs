@@ -58,6 +58,7 @@ internal sealed class JournalDatabase : IDisposable
             failure TEXT
         ) WITHOUT ROWID;
         """,
+        "ALTER TABLE migrations ADD COLUMN request TEXT;",
     ];
 
     private readonly Lock gate = new();
@@ -83,6 +84,7 @@ internal sealed class JournalDatabase : IDisposable
         {
             database.Run("open", () =>
             {
+                database.KeepSecret();
                 database.connection.Open();
                 database.Configure();
                 database.Migrate();
@@ -163,6 +165,30 @@ internal sealed class JournalDatabase : IDisposable
             foreach (SqliteCommand command in prepared.Values) command.Dispose();
             prepared.Clear();
             connection.Dispose();
+        }
+    }
+
+    /// <summary>Lets nobody but its owner read the file, which holds tickets; SQLite gives the WAL the same mode when it makes it.</summary>
+    private void KeepSecret()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        try
+        {
+            // Before SQLite opens it: closing any descriptor of a file drops the process's locks on it (fcntl(2)).
+            FileStreamOptions options = new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, UnixCreateMode = OwnerOnly };
+            new FileStream(path, options).Dispose();
+            foreach (string file in new[] { path, $"{path}-wal" }.Where(File.Exists)) File.SetUnixFileMode(file, OwnerOnly);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new MigrationException(MigrationErrorReason.AccessDenied, $"The journal '{path}' could not open: {e.Message}",
+                "Give this user the right to write the state directory.", e);
+        }
+        catch (IOException e)
+        {
+            throw new MigrationException(MigrationErrorReason.SystemCallFailed, $"The journal '{path}' could not open: {e.Message}",
+                "See whether the file system of the state directory is healthy.", e);
         }
     }
 

@@ -7,6 +7,11 @@ namespace VmMigration.Engine.Hosts;
 /// <param name="StartedAt">When the first one was recorded, UTC.</param>
 /// <param name="Status">Source: the status last saved; null before the first.</param>
 /// <param name="Address">Destination: address and port the offer named; null before it was made.</param>
-/// <param name="TicketHash">Destination: SHA-256 of the ticket, so that the ticket itself is nowhere on disk.</param>
+/// <param name="TicketHash">Destination: SHA-256 of the ticket, so that the ticket itself is nowhere on this disk.</param>
+/// <param name="Request">
+/// Source: what was asked for, with the offer and its ticket, so that the destination can be asked again after a restart; null before it
+/// was recorded and once the migration has ended.
+/// </param>
 internal sealed record JournaledMigration(
-    MigrationJournalEntry Entry, DateTimeOffset StartedAt, MigrationStatus? Status, string? Address, byte[]? TicketHash);
+    MigrationJournalEntry Entry, DateTimeOffset StartedAt, MigrationStatus? Status, string? Address, byte[]? TicketHash,
+    MigrationRequest? Request);

@@ -129,6 +129,14 @@ public sealed class LocalHost : IMigrationHost
         parts.Migrations.ResumeMigrationAsync(migrationId, force, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<MigrationOutcome> GetIncomingOutcomeAsync(Guid migrationId, CancellationToken cancellationToken) =>
+        parts.Migrations.GetIncomingOutcomeAsync(migrationId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken) =>
+        parts.Migrations.SettleMigrationAsync(migrationId, outcome, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
         parts.Migrations.CancelMigrationAsync(migrationId, cancellationToken);
 

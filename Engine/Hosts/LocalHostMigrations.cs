@@ -16,6 +16,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     private readonly ConcurrentDictionary<Guid, RunningMigration<DestinationMigration>> incoming = new();
     private readonly LocalHostParts parts;
     private readonly MigrationListener listener;
+    private readonly OutcomeInquiry inquiry;
     private readonly CancellationTokenSource closing = new();
     private readonly Lock gate = new();
     private bool closed;
@@ -25,6 +26,9 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         this.parts = parts;
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
         listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome);
+
+        inquiry = new(parts.Undecided, parts.Journal, parts.Logger);
+        inquiry.BeginAll();
 
         // Beside what comes before the first migration, which should not have to wait for it.
         _ = DowntimePath.PrepareAsync();
@@ -82,7 +86,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         try
         {
             await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
-            parts.Journal.SaveStatus(migration.Status);
+            parts.Journal.SaveRequest(request, migration.Status);
         }
         catch
         {
@@ -128,14 +132,41 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     {
         if (FindRunning(migrationId) is not { } running)
         {
+            MigrationStatus ended = FindEnded(migrationId);
+            if (ended.State == MigrationState.Undecided)
+            {
+                return await inquiry.ResumeAsync(migrationId, force, cancellationToken).ConfigureAwait(false);
+            }
+
             throw new MigrationException(
                 MigrationErrorReason.InvalidState,
-                $"Migration {migrationId} is {FindEnded(migrationId).State}; only a paused post-copy can be resumed.");
+                $"Migration {migrationId} is {ended.State}; only a paused post-copy or an undecided migration can be resumed.");
         }
 
         await running.Migration.ResumeAsync(cancellationToken).ConfigureAwait(false);
         return running.Migration.Status;
     }
+
+    public Task<MigrationOutcome> GetIncomingOutcomeAsync(Guid migrationId, CancellationToken cancellationToken)
+    {
+        parts.RequireOpen();
+        if (incoming.TryGetValue(migrationId, out RunningMigration<DestinationMigration>? running))
+        {
+            return Task.FromResult(running.Migration.Outcome);
+        }
+
+        return parts.Journal.FindMigration(migrationId, MigrationRole.Destination) is { } migration
+            ? Task.FromResult(OutcomeOf(migration.Entry.State))
+            : throw new MigrationException(
+                MigrationErrorReason.MigrationNotFound, $"Host '{parts.Options.Name}' knows of no migration {migrationId} that was to arrive.",
+                "Ask the host that the migration went to. That this one does not know it says nothing about who owns the VM.");
+    }
+
+    public Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken) =>
+        FindRunning(migrationId) is { } running
+            ? throw new MigrationException(
+                MigrationErrorReason.InvalidState, $"Migration {migrationId} is {running.Migration.Status.State} and decides by itself.")
+            : parts.Undecided.SettleAsync(migrationId, outcome, cancellationToken);
 
     public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
@@ -163,6 +194,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
         finally
         {
+            await inquiry.DisposeAsync().ConfigureAwait(false);
             await listener.DisposeAsync().ConfigureAwait(false);
             closing.Dispose();
         }
@@ -188,14 +220,17 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             return null;
         }
 
-        return migration.Entry.State switch
-        {
-            MigrationJournalState.Receiving => MigrationOutcome.DestinationReceives,
-            MigrationJournalState.Owner or MigrationJournalState.Completed => MigrationOutcome.DestinationOwns,
-            MigrationJournalState.RolledBack => MigrationOutcome.SourceOwns,
-            _ => MigrationOutcome.Pending,
-        };
+        return OutcomeOf(migration.Entry.State);
     }
+
+    private static MigrationOutcome OutcomeOf(MigrationJournalState state) => state switch
+    {
+        MigrationJournalState.Receiving => MigrationOutcome.DestinationReceives,
+        MigrationJournalState.Owner or MigrationJournalState.Completed => MigrationOutcome.DestinationOwns,
+        MigrationJournalState.RolledBack => MigrationOutcome.SourceOwns,
+        MigrationJournalState.Undecided => MigrationOutcome.Undecided,
+        _ => MigrationOutcome.Pending,
+    };
 
     private async Task ReceiveAsync(DestinationMigration migration, CancellationToken withdraw)
     {
@@ -221,6 +256,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
 
         outgoing.TryRemove(status.Id, out _);
+        if (status.State == MigrationState.Undecided) inquiry.Begin(status.Id);
     }
 
     private static MigrationException RefuseToCancel(Guid migrationId) => new(

@@ -24,6 +24,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Link = link;
         Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
         Transfers = new(registry, Hypervisors, journal, Logger);
+        Undecided = new(registry, journal, Logger);
         Memory = new(registry);
         Paths = new(registry);
         IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
@@ -42,6 +43,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
     public LocalHostVms Vms { get; }
 
     public LocalHostTransfers Transfers { get; }
+
+    /// <summary>The migrations this host could not decide as their source.</summary>
+    public UndecidedMigrations Undecided { get; }
 
     /// <summary>The memory of the VMs.</summary>
     public LocalHostMemory Memory { get; }

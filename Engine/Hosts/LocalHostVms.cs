@@ -88,7 +88,7 @@ internal sealed class LocalHostVms(
 
     /// <inheritdoc cref="IMigrationHost.ResumeVmAsync"/>
     public Task<VmDescription> ResumeAsync(Guid vmId, CancellationToken cancellationToken) =>
-        ChangeAsync(vmId, "resumed", ownedOnly: false, ResumeAsync, cancellationToken);
+        ChangeAsync(vmId, "resumed", ownedOnly: true, ResumeAsync, cancellationToken);
 
     /// <inheritdoc cref="IMigrationHost.RemoveVmAsync"/>
     public async Task RemoveAsync(Guid vmId, CancellationToken cancellationToken)
@@ -202,12 +202,10 @@ internal sealed class LocalHostVms(
         slot.SaveFact(slot.Present with { MeantToRun = false });
     }
 
-    private async Task ResumeAsync(VmSlot slot, CancellationToken cancellationToken)
+    private static async Task ResumeAsync(VmSlot slot, CancellationToken cancellationToken)
     {
         IVirtualMachine machine =
             await RequireStateAsync(slot, VmState.Paused, "only a Paused VM can be resumed", cancellationToken).ConfigureAwait(false);
-        // On record before the first instruction: after a crash no doubt may be left.
-        if (slot.Present.Ownership == VmOwnership.Undecided) await UndecidedVm.TakeBackAsync(slot, journal, log).ConfigureAwait(false);
         await machine.ResumeAsync(cancellationToken).ConfigureAwait(false);
         slot.SaveFact(slot.Present with { MeantToRun = true });
     }

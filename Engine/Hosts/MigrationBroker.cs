@@ -97,6 +97,33 @@ public static class MigrationBroker
             ? StartAsync(source, vmId, destination, options, cancellationToken)
             : throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
 
+    /// <summary>
+    /// Goes on with a migration in <see cref="MigrationState.PostcopyPaused"/>, or ends one in <see cref="MigrationState.Undecided"/> by what its
+    /// destination says over the control plane, where the source itself may not reach it any more.
+    /// </summary>
+    /// <param name="source">The host the VM left.</param>
+    /// <param name="destination">The host it went to.</param>
+    /// <param name="migrationId">The migration.</param>
+    /// <param name="force">As in <see cref="IMigrationHost.ResumeMigrationAsync"/>: only where the destination's word decides nothing.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public static async Task<MigrationStatus> ResumeAsync(
+        IMigrationHost source, IMigrationHost destination, Guid migrationId, bool force, CancellationToken cancellationToken)
+    {
+        MigrationStatus status = await source.GetMigrationAsync(migrationId, cancellationToken).ConfigureAwait(false);
+
+        // Where memory did not arrive as it left, the destination's word is no reason to drop the copy.
+        if (status is { State: MigrationState.Undecided, ErrorReason: not MigrationErrorReason.MemoryMismatch })
+        {
+            MigrationOutcome outcome = await destination.GetIncomingOutcomeAsync(migrationId, cancellationToken).ConfigureAwait(false);
+            if (outcome is MigrationOutcome.DestinationOwns or MigrationOutcome.SourceOwns)
+            {
+                return await source.SettleMigrationAsync(migrationId, outcome, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        return await source.ResumeMigrationAsync(migrationId, force, cancellationToken).ConfigureAwait(false);
+    }
+
     private static StateContents ChooseContents(VmDescription vm, MigrationOptions options, List<PreflightFinding> findings)
     {
         if (options.ForceHypervisorMigration) return StateContents.DevicesAndMemory;

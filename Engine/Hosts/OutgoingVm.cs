@@ -50,7 +50,6 @@ internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
             PeerHostName = null,
             Ownership = VmOwnership.Undecided,
             Failure = why,
-            MeantToRun = false,
         });
     }
 }

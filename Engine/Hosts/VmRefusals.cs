@@ -28,7 +28,7 @@ internal static class VmRefusals
         if (slot.Present.Ownership == VmOwnership.Owned) return;
         throw new MigrationException(MigrationErrorReason.Undecided,
             $"'{slot.Name}' cannot be {operation} on this host: {slot.Present.Failure}",
-            "If the other host runs the VM, stop this copy with force and remove it; resume it here only if it does not.");
+            "Resume the migration: it asks the other host and takes the VM back where that does not own it, or with force where it gives no answer.");
     }
 
     /// <summary>The error for an operation that the state does not allow.</summary>

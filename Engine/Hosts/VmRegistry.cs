@@ -58,6 +58,12 @@ internal sealed class VmRegistry
         }
     }
 
+    /// <summary>Finds a VM; null where it is not there, or the host is closed.</summary>
+    public VmSlot? TryFind(Guid id)
+    {
+        lock (gate) return closed ? null : byId.GetValueOrDefault(id);
+    }
+
     /// <summary>Takes a VM out.</summary>
     public void Remove(VmSlot slot)
     {

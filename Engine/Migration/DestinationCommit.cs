@@ -64,7 +64,8 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     }
 
     /// <summary>Whether the VM was taken over, whatever became of it then.</summary>
-    public bool HasTakenOver => outcome is MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives;
+    public bool HasTakenOver =>
+        outcome is MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives or MigrationOutcome.Undecided;
 
     /// <summary>Tells the source why this ends, as far as it listens.</summary>
     public Task<bool> TellAsync(ControlConnection control, MigrationException reason, TimeSpan patience) =>
@@ -147,7 +148,10 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
         }
         catch (MigrationException error) when (error.Reason != MigrationErrorReason.HypervisorFailed)
         {
-            outcome = MigrationOutcome.DestinationOwns;
+            outcome = MigrationOutcome.Undecided;
+            await steps.TryAsync(
+                "record that nobody can know whether it ran",
+                () => RecordAsync(MigrationJournalState.Undecided, CancellationToken.None)).ConfigureAwait(false);
             await steps.TryAsync("take the failed VM into the host", () => place.CompleteAsync(running: true)).ConfigureAwait(false);
             throw new MigrationException(
                 MigrationErrorReason.Undecided, $"the VM failed at the moment of its resume and may have run: {error.Message}", null, error);

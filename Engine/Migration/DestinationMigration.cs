@@ -118,7 +118,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             await GiveUpAsync(control, error, withdraw.IsCancellationRequested).ConfigureAwait(false);
         }
 
-        if (control is not null && commit.HasTakenOver)
+        if (control is not null && Outcome is MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives)
         {
             await steps.TryAsync("report", () => commit.ReportAsync(control)).ConfigureAwait(false);
         }

@@ -26,6 +26,11 @@ public static class MigrationJournalRules
             // Back from Owner where the VM could not be resumed and its copy is destroyed: it never ran here.
             (MigrationRole.Destination, MigrationJournalState.Owner or MigrationJournalState.Receiving,
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
+
+            // The VM ended at the moment of its resume: it may have run or not.
+            (MigrationRole.Destination, MigrationJournalState.Owner, MigrationJournalState.Undecided) => true,
+            (MigrationRole.Destination, MigrationJournalState.Undecided,
+                MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             _ => false,
         };
     }
@@ -37,7 +42,7 @@ public static class MigrationJournalRules
     {
         (_, MigrationJournalState.Invalid) => false,
         (MigrationRole.Source, MigrationJournalState.Owner or MigrationJournalState.Receiving) => false,
-        (MigrationRole.Destination, MigrationJournalState.Granted or MigrationJournalState.Undecided) => false,
+        (MigrationRole.Destination, MigrationJournalState.Granted) => false,
         (MigrationRole.Source or MigrationRole.Destination, _) => Enum.IsDefined(state),
         _ => false,
     };

@@ -25,7 +25,10 @@ public enum MigrationJournalState
     /// <summary>The VM is at the source, and only there.</summary>
     RolledBack = 5,
 
-    /// <summary>This side cannot know who owns the VM; it keeps its copy and does not run it.</summary>
+    /// <summary>
+    /// Source: it cannot know who owns the VM; it keeps its copy and does not run it. Destination: the VM was given to it and ended at the
+    /// moment of its resume, so that nobody can know whether it ran.
+    /// </summary>
     Undecided = 6,
 
     /// <summary>Destination: as <see cref="Owner"/>, and part of the VM's memory is still at the source.</summary>

@@ -1,8 +1,9 @@
 namespace VmMigration.Engine.Protocol;
 
-/// <summary>How a migration ended, as its destination's journal says.</summary>
-internal enum MigrationOutcome
+/// <summary>How a migration ended, as its destination's journal says. The numbers are on the wire and never change.</summary>
+public enum MigrationOutcome
 {
+    /// <summary>Never used.</summary>
     Invalid = 0,
 
     /// <summary>The destination is still deciding.</summary>
@@ -18,4 +19,10 @@ internal enum MigrationOutcome
     /// The destination owns the VM, part of whose memory is still at the source: the source must keep that, and not run the VM.
     /// </summary>
     DestinationReceives = 4,
+
+    /// <summary>
+    /// The VM ended at the destination at the moment of its resume: it may have run and written to its disks, or not. The source keeps its
+    /// copy until an administrator decides.
+    /// </summary>
+    Undecided = 5,
 }

@@ -60,6 +60,12 @@ internal sealed class TestHost : IAsyncDisposable
         public Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken) =>
             throw new NotSupportedException();
 
+        public Task<MigrationOutcome> GetIncomingOutcomeAsync(Guid migrationId, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+
+        public Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken) =>
+            throw new NotSupportedException();
+
         public Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) =>
