@@ -29,6 +29,13 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         }
 
         foreach (JournaledVm vm in journal.ReadVms()) await RecoverAsync(vm, cancellationToken).ConfigureAwait(false);
+
+        // Of a VM that was removed here since, nothing is open.
+        foreach (Guid gone in owned.Keys.Where(vmId => registry.TryFind(vmId) is null).ToArray())
+        {
+            await EndOwnedAsync(gone, MigrationJournalState.Completed, cancellationToken).ConfigureAwait(false);
+        }
+
         await RemoveLeftoversAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -136,7 +143,11 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             await AdoptAsync(slot, new(vm.RunningSpecification ?? vm.Specification, instance), cancellationToken).ConfigureAwait(false);
         }
         // An embedded VM ended with the process it lived in, which is no failure of the VM.
-        else if (vm.Instance is not null) slot.Save(slot.Present with { MeantToRun = false });
+        else if (vm.Instance is not null)
+        {
+            await EndOwnedAsync(slot.Specification.Id, MigrationJournalState.Undecided, cancellationToken).ConfigureAwait(false);
+            slot.Save(slot.Present with { MeantToRun = false });
+        }
     }
 
     private async Task AdoptAsync(VmSlot slot, UnreachedVm process, CancellationToken cancellationToken)
@@ -157,7 +168,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
             slot.Attach(machine, slot.Present);
             log.Information("Found VM {Vm} again in process {ProcessId}", slot.Name, processId);
             if (interrupted.Contains(slot.Specification.Id)) await UndoSwitchoverAsync(slot, machine, cancellationToken).ConfigureAwait(false);
-            await EndOwnedAsync(slot, MigrationJournalState.Completed, cancellationToken).ConfigureAwait(false);
+            await EndOwnedAsync(slot.Specification.Id, MigrationJournalState.Completed, cancellationToken).ConfigureAwait(false);
         }
         catch (MigrationException e) when (e.Reason == MigrationErrorReason.VmExited)
         {
@@ -168,7 +179,7 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
                     + $" {arrived.MigrationId} there with force, and remove the VM here, or start it anew here: never both.";
             }
 
-            await EndOwnedAsync(slot, MigrationJournalState.Undecided, cancellationToken).ConfigureAwait(false);
+            await EndOwnedAsync(slot.Specification.Id, MigrationJournalState.Undecided, cancellationToken).ConfigureAwait(false);
             slot.Save(slot.Present with { Failure = slot.Present.Failure ?? how });
             log.Warning("VM {Vm} is gone: {Message}", slot.Name, e.Message);
         }
@@ -186,9 +197,9 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     /// <summary>
     /// Ends the record of a VM that this host had taken over: it is here, or it ended at a moment at which nobody knows whether it had run.
     /// </summary>
-    private async Task EndOwnedAsync(VmSlot slot, MigrationJournalState state, CancellationToken cancellationToken)
+    private async Task EndOwnedAsync(Guid vmId, MigrationJournalState state, CancellationToken cancellationToken)
     {
-        if (!owned.Remove(slot.Specification.Id, out MigrationJournalEntry? entry)) return;
+        if (!owned.Remove(vmId, out MigrationJournalEntry? entry)) return;
         await journal.RecordAsync(entry with { State = state, At = clock.GetUtcNow() }, cancellationToken).ConfigureAwait(false);
         log.Warning("Migration {MigrationId}, interrupted as {Role} at {State}, is {Decision} now",
             entry.MigrationId, entry.Role, entry.State, state);

@@ -158,10 +158,15 @@ public sealed class HostRecoveryTests : IDisposable
             Assert.Equal(MigrationErrorReason.Undecided, refusal.Reason);
         }
 
-        // Opening once more decides nothing, resuming by hand does.
+        // Opening once more decides nothing, and the VM alone is not resumed; taking the migration back by force does both.
         await using TestHost again = await OpenAsync();
         Assert.Equal(VmState.Paused, (await again.Host.GetVmAsync(vm.Id, Cancel)).State);
-        VmDescription resumed = await again.Host.ResumeVmAsync(vm.Id, Cancel);
+        MigrationException alone = await Assert.ThrowsAsync<MigrationException>(() => again.Host.ResumeVmAsync(vm.Id, Cancel));
+        Assert.Equal(MigrationErrorReason.Undecided, alone.Reason);
+        Assert.Contains("with force", alone.RecommendedAction, StringComparison.Ordinal);
+        MigrationStatus status = await again.Parts.Undecided.TakeBackByForceAsync(migrationId, Cancel);
+        Assert.Equal(MigrationState.RolledBack, status.State);
+        VmDescription resumed = await again.Host.GetVmAsync(vm.Id, Cancel);
         Assert.Equal((VmState.Running, null), (resumed.State, resumed.FailureMessage));
         Assert.Equal(MigrationJournalState.RolledBack, await StateOfAsync(again, migrationId, MigrationRole.Source));
         Assert.Equal(VmOwnership.Owned, again.Parts.Journal.FindVm(vm.Id)!.Ownership);

@@ -36,7 +36,7 @@ public class CommitTests
         Assert.Equal(MigrationState.Undecided, status.State);
         Assert.Contains("may have run", status.ErrorMessage, StringComparison.Ordinal);
         Assert.NotNull(status.RecommendedAction);
-        Assert.Equal(MigrationOutcome.DestinationOwns, outcome);
+        Assert.Equal(MigrationOutcome.Undecided, outcome);
         Assert.Equal(VmState.Paused, await pair.Source.GetStateAsync(Cancellation));
     }
 
