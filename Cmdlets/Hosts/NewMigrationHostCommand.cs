@@ -55,7 +55,7 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
 
     /// <summary>
     /// What the host demands of the connections that carry VMs: Tls, or Plain, which lets everybody on the way read and change guest
-    /// memory. The default is Tls, but Plain on a loopback address. Both hosts of a migration must demand the same.
+    /// memory. The default is Tls, but Plain on a loopback address. A host that demands Tls sends no VM to one that is Plain.
     /// </summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     public LinkSecurity? LinkSecurity { get; set; }

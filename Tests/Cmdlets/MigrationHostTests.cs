@@ -104,6 +104,30 @@ public sealed class MigrationHostTests : IDisposable
     }
 
     [Fact]
+    public void A_host_that_demands_TLS_shows_it_and_sends_its_VMs_inside_it()
+    {
+        ScriptOutcome outcome = session.RunClean("""
+            $a, $b | New-MigrationHost -LinkSecurity Tls | ForEach-Object LinkSecurity
+            (Test-MigrationHost $a | Where-Object Check -eq Link).Message
+            New-MigrationVm $vm $a 16MB -StepsPerSecond 1000 | Start-MigrationVm
+            (Start-VmMigration $vm $b -VerifyMemory -Wait).Result.LinkSecurity
+            """);
+        Assert.Equal([LinkSecurity.Tls, LinkSecurity.Tls, "VMs travel over TLS 1.3.", LinkSecurity.Tls], outcome.Output);
+    }
+
+    [Fact]
+    public void A_host_on_loopback_is_plain_unless_asked_and_takes_no_VM_of_one_that_demands_TLS()
+    {
+        session.RunClean("""
+            $null = New-MigrationHost $a -LinkSecurity Tls
+            $null = New-MigrationHost $b
+            New-MigrationVm $vm $a 16MB -StepsPerSecond 1000 | Start-MigrationVm
+            """);
+        Assert.Equal(LinkSecurity.Plain, session.RunClean("Get-MigrationHost $b").Single<MigrationHost>().LinkSecurity);
+        Assert.StartsWith("PreflightFailed,", session.RunFailing("Start-VmMigration $vm $b").FullyQualifiedErrorId);
+    }
+
+    [Fact]
     public void Test_Quiet_answers_one_question()
     {
         session.RunClean("New-MigrationHost $a");
