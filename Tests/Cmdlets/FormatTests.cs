@@ -13,7 +13,7 @@ public sealed class FormatTests : IDisposable
     [InlineData("Get-MigrationHost $a", "Name", "Endpoint", "Hypervisors", "Embedded")]
     [InlineData("Test-MigrationHost $a", "Check", "Passed", "VMs can run here.")]
     [InlineData("Get-MigrationVm $vm", "State", "Running", "vCPU", "16 MiB", "HotSetWriter")]
-    [InlineData("Test-VmMigration $vm $b", "CanMigrate", "True", "Engine", "Information: Way")]
+    [InlineData("Test-VmMigration $vm $b", "CanMigrate", "True", "Engine", "Information: LinkSecurity")]
     [InlineData("(Test-VmMigration $vm $b).Findings", "Severity", "Message", "memory while the VM runs")]
     [InlineData("Start-VmMigration $vm $b -Wait", "State", "Downtime", "Completed", "100", " ms", " s ")]
     [InlineData("(Start-VmMigration $vm $b -VerifyMemory -Wait).Result",
