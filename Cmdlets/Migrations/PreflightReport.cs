@@ -27,6 +27,12 @@ public sealed record PreflightReport
     /// <summary>The options the check was made with; a start from this report takes them over.</summary>
     public required VmMigrationOptions Options { get; init; }
 
+    /// <summary>The mobility path the check was made with; a start from this report takes it. Null for the hosts' ordinary network.</summary>
+    public MobilityPathReference? Path { get; init; }
+
+    /// <summary>The gateway the check was made with; null where none was named.</summary>
+    public MigrationHostReference? GatewayHost { get; init; }
+
     internal static PreflightReport From(Engine.Migration.PreflightReport report, Engine.Migration.MigrationOptions options) => new()
     {
         VmId = report.VmId,

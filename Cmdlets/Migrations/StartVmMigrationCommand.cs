@@ -21,6 +21,10 @@ namespace VmMigration.Cmdlets;
 /// <para>Empties a host.</para>
 /// </example>
 /// <example>
+/// <code>Start-VmMigration web01 kvm02 -Path Nat -GatewayHost gw01 -Wait</code>
+/// <para>Migrates over a gateway; neither host learns the other's address.</para>
+/// </example>
+/// <example>
 /// <code>$job = Start-VmMigration web01 kvm02 -AsJob; Stop-Job $job</code>
 /// <para>Migrates as a job; stopping the job cancels the migration.</para>
 /// </example>
@@ -71,7 +75,7 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
 
         IReadOnlyList<LocatedVm> vms = AttemptSearch(
             Report, token => VmLookup.FindByIdAsync(Report.VmId, [new MigrationHostReference(Report.SourceHostName)], token));
-        foreach (LocatedVm vm in vms) Start(vm, Report, Report.DestinationHostName, OptionsOver(Report.Options.ToEngine()));
+        foreach (LocatedVm vm in vms) Start(vm, Report, Report.DestinationHostName, OptionsOver(Report.Options.ToEngine()), Report);
     }
 
     /// <summary>Waits for what was started, where that was asked for.</summary>
@@ -81,14 +85,14 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     }
 
     private protected override void ProcessVm(LocatedVm vm, object target) =>
-        Start(vm, target, DestinationHost.Name, OptionsOver(new MigrationOptions()));
+        Start(vm, target, DestinationHost.Name, OptionsOver(new MigrationOptions()), report: null);
 
-    private void Start(LocatedVm vm, object target, string destinationName, MigrationOptions options)
+    private void Start(LocatedVm vm, object target, string destinationName, MigrationOptions options, PreflightReport? report)
     {
         if (!named.Add(vm.Id)) return;
         if (!ShouldProcess(vm.Title, $"Live-migrate to {destinationName}")) return;
         MigrationStatus? status = Attempt(target, token =>
-            MigrationBroker.StartAsync(vm.Host, vm.Id, HostRegistry.Get(destinationName), options, token));
+            MigrationBroker.StartAsync(vm.Host, vm.Id, HostRegistry.Get(destinationName), options, PathOver(report), token));
         if (status is null) return;
         var migration = new LocatedMigration(vm.Host, status);
         if (AsJob) WriteJob(migration);

@@ -22,7 +22,7 @@ public sealed class TestVmMigrationCommand : VmMigrationRequestCmdlet
     {
         MigrationOptions options = OptionsOver(new MigrationOptions());
         Engine.Migration.PreflightReport? report = Attempt(target, token =>
-            MigrationBroker.CheckAsync(vm.Host, vm.Id, HostRegistry.Get(DestinationHost.Name), options, token));
-        if (report is not null) WriteObject(PreflightReport.From(report, options));
+            MigrationBroker.CheckAsync(vm.Host, vm.Id, HostRegistry.Get(DestinationHost.Name), options, PathOver(null), token));
+        if (report is not null) WriteObject(PreflightReport.From(report, options) with { Path = Path, GatewayHost = GatewayHost });
     }
 }

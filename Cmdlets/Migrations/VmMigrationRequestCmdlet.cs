@@ -1,4 +1,6 @@
 using System.Management.Automation;
+using VmMigration.Engine;
+using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Cmdlets;
@@ -73,6 +75,35 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
     [Parameter]
     public SwitchParameter UseHypervisorMigration { get; set; }
+
+    /// <summary>
+    /// The network the VMs travel over: Direct, the default, for the hosts' ordinary one; Overlay or Nat to make a path for each migration
+    /// that goes with it; or a path that New-MobilityPath made, as an object or by its id, for one migration.
+    /// </summary>
+    [Parameter]
+    [ArgumentCompletions("Direct", "Overlay", "Nat")]
+    public MobilityPathReference? Path { get; set; }
+
+    /// <summary>The host between the two that -Path Nat goes over, by name or as an object.</summary>
+    [Parameter]
+    [ArgumentCompleter(typeof(HostNameCompleter))]
+    public MigrationHostReference? GatewayHost { get; set; }
+
+    /// <summary>The path as given, what is not given taken from the report of an earlier check.</summary>
+    private protected MobilityPathChoice PathOver(PreflightReport? otherwise)
+    {
+        if (Path is null && GatewayHost is not null && otherwise is null or { Path: null })
+        {
+            throw new MigrationException(MigrationErrorReason.InvalidArgument, $"Gateway {GatewayHost} was named, and no path that goes over it.",
+                "Say -Path Nat as well, or leave -GatewayHost out.");
+        }
+
+        MobilityPathReference path = Path ?? otherwise?.Path ?? new(MobilityPathKind.Direct);
+        MigrationHostReference? gateway = GatewayHost ?? (Path is null ? otherwise?.GatewayHost : null);
+        if (path.PathId is { } id) return MobilityPathChoice.Existing(id);
+        if (path.Kind == MobilityPathKind.Direct) return MobilityPathChoice.Direct;
+        return MobilityPathChoice.Make((Engine.Paths.MobilityPathKind)path.Kind!.Value, gateway is null ? null : HostRegistry.Get(gateway.Name));
+    }
 
     /// <summary>The options as given, the rest taken from <paramref name="otherwise"/>.</summary>
     private protected MigrationOptions OptionsOver(MigrationOptions otherwise) => otherwise with

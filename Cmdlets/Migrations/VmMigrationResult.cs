@@ -94,6 +94,14 @@ public sealed record VmMigrationResult
     /// <summary>How the connections between the hosts were protected.</summary>
     public LinkSecurity LinkSecurity { get; init; }
 
+    /// <summary>How the connections were kept apart from other traffic.</summary>
+    public MobilityPathKind PathKind { get; init; } = MobilityPathKind.Direct;
+
+    /// <summary>
+    /// What making the mobility path took, before <see cref="TotalTime"/> began; null where none was made for this migration.
+    /// </summary>
+    public TimeSpan? PathSetup { get; init; }
+
     /// <summary>What executes the guest's instructions at the destination.</summary>
     public string? Accelerator { get; init; }
 
@@ -138,6 +146,8 @@ public sealed record VmMigrationResult
         MinVcpuShare = result.MinVcpuShare,
         Channels = result.Channels,
         LinkSecurity = (LinkSecurity)result.LinkSecurity,
+        PathKind = (MobilityPathKind)result.PathKind,
+        PathSetup = result.PathSetup,
         Accelerator = result.Accelerator,
         Fallbacks = result.Fallbacks,
         PassDetails = [.. result.PassDetails.Select(MigrationPass.From)],

@@ -39,6 +39,7 @@ internal static class ResultTable
         Add("Least vCPU share", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
         Add("Channels", Count(result.Channels));
         Add("Link", result.LinkSecurity == LinkSecurity.Tls ? "TLS 1.3" : "plain text");
+        Add("Path", result.PathSetup is { } setup ? $"{result.PathKind}, made in {Time(setup)}" : result.PathKind.ToString());
         Add("Accelerator", result.Accelerator ?? "unknown");
         Add("Fallbacks", result.Fallbacks.Count == 0 ? "none" : string.Join('\n', result.Fallbacks));
         return table;

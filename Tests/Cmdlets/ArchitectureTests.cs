@@ -40,6 +40,9 @@ public sealed class ArchitectureTests
     [InlineData(typeof(MemoryBacking), typeof(Engine.Hypervisors.MemoryBacking))]
     [InlineData(typeof(PoisonSource), typeof(Engine.Memory.PoisonSource))]
     [InlineData(typeof(PostcopyPolicy), typeof(Engine.Migration.PostcopyPolicy))]
+    [InlineData(typeof(MobilityPathKind), typeof(Engine.Paths.MobilityPathKind))]
+    [InlineData(typeof(MobilityPathRole), typeof(Engine.Paths.MobilityPathRole))]
+    [InlineData(typeof(MobilityPathState), typeof(Engine.Paths.MobilityPathState))]
     public void Every_enumeration_has_the_engine_s_names_and_values(Type shown, Type engine)
     {
         Dictionary<string, int> ValuesOf(Type type) => Enum.GetNames(type).Where(name => name != "Invalid")

@@ -15,6 +15,9 @@ public sealed class CompletionTests : IDisposable
     [InlineData("Disconnect-MigrationHost ")]
     [InlineData("Start-VmMigration web -DestinationHost ")]
     [InlineData("New-MigrationVm web -HostName ")]
+    [InlineData("New-MobilityPath Nat -SourceHost ")]
+    [InlineData("Start-VmMigration web -Path Nat -GatewayHost ")]
+    [InlineData("Get-MobilityPath ")]
     public void Hosts_are_offered(string line)
     {
         Assert.Equal([session.HostA, session.HostB], Complete(line).Where(IsOurs));
@@ -55,6 +58,8 @@ public sealed class CompletionTests : IDisposable
     [Theory]
     [InlineData("Start-VmMigration web b -WriteTraceGranularity ", "2MB", "4KB", "64KB", "1GB", "Auto")]
     [InlineData("Start-VmMigration web b -Postcopy ", "AfterFirstPass", "Never", "WhenNotConverging")]
+    [InlineData("Start-VmMigration web b -Path ", "Direct", "Nat", "Overlay")]
+    [InlineData("New-MobilityPath -Kind ", "Direct", "Nat", "Overlay")]
     [InlineData("New-MigrationVm -MemoryBacking ", "BasePages", "HugeTlb", "TransparentHugePages")]
     public void Ways_are_offered_and_no_invalid_one(string line, params string[] offered) =>
         Assert.Equal(offered.Order(), Complete(line).Order());

@@ -199,7 +199,8 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
     public Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
-    public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<MobilityPathEnd>>([]);
 
     public Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
