@@ -6,9 +6,10 @@ namespace VmMigration.Runner;
 internal static class CommandLine
 {
     private const string Description = """
-        Runs migration runbooks where no PowerShell is installed.
+        Runs migration runbooks where no PowerShell is installed, and the agent that serves this machine as a host.
 
         Exit codes: 0 all steps succeeded, 1 a step failed, 2 the runbook or an argument is invalid, 130 cancelled.
+        Of 'host': 0 stopped when asked to, 1 could not start, 2 the configuration is invalid, 3 stopped before everything had ended.
         """;
 
     public static async Task<int> RunAsync(string[] arguments)
@@ -25,6 +26,7 @@ internal static class CommandLine
         var root = new RootCommand(Description);
         root.Subcommands.Add(MakeRun());
         root.Subcommands.Add(MakeValidate());
+        root.Subcommands.Add(HostCommandLine.Make());
         return root;
     }
 

@@ -4,8 +4,8 @@ using Serilog.Formatting.Compact;
 namespace VmMigration.Engine.Hosts;
 
 /// <summary>
-/// The log of one host: compact JSON, one event a line, in files of limited size; nothing goes to the console. Each host has a logger of its
-/// own, so that several hosts in one process do not mix.
+/// The log of one host: compact JSON, one event a line, in files of limited size; nothing goes to the console unless the options name a sink
+/// for it. Each host has a logger of its own, so that several hosts in one process do not mix.
 /// </summary>
 internal sealed class HostLog : IDisposable
 {
@@ -20,16 +20,22 @@ internal sealed class HostLog : IDisposable
     public ILogger Logger => logger;
 
     /// <summary>Opens <c>logs/host.clef</c> in the host's directory; a full file is followed by <c>host_001.clef</c> and so on.</summary>
-    public static HostLog Open(string hostName, HostDirectory directory) => new(new LoggerConfiguration()
-        .MinimumLevel.Debug()
-        .Enrich.WithProperty("Host", hostName)
-        .WriteTo.File(
-            new CompactJsonFormatter(),
-            Path.Combine(directory.Path, "logs", "host.clef"),
-            fileSizeLimitBytes: FileSizeLimitBytes,
-            rollOnFileSizeLimit: true,
-            retainedFileCountLimit: RetainedFileCount)
-        .CreateLogger());
+    public static HostLog Open(LocalHostOptions options, HostDirectory directory)
+    {
+        LoggerConfiguration configuration = new LoggerConfiguration()
+            .MinimumLevel.Verbose()
+            .Enrich.WithProperty("Host", options.Name)
+            .WriteTo.File(
+                new CompactJsonFormatter(),
+                Path.Combine(directory.Path, "logs", "host.clef"),
+                restrictedToMinimumLevel: options.LogLevel,
+                fileSizeLimitBytes: FileSizeLimitBytes,
+                rollOnFileSizeLimit: true,
+                retainedFileCountLimit: RetainedFileCount);
+        if (options.LogSink is { } sink) configuration.WriteTo.Sink(sink);
+        else configuration.MinimumLevel.Is(options.LogLevel);
+        return new(configuration.CreateLogger());
+    }
 
     /// <summary>Writes out what is pending and closes the file.</summary>
     public void Dispose() => logger.Dispose();

@@ -24,6 +24,9 @@ public sealed class LocalHost : IMigrationHost
     /// <inheritdoc/>
     public string Name => parts.Options.Name;
 
+    /// <summary>Writes to the host's log, for what serves the host; ends with it.</summary>
+    internal Serilog.ILogger Logger => parts.Logger;
+
     /// <summary>Opens a host: locks its directory, finds its VMs again and begins to accept migrations.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidArgument"/> for a name or address that cannot be used;

@@ -1,4 +1,6 @@
 using System.Net;
+using Serilog.Core;
+using Serilog.Events;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -50,4 +52,10 @@ public sealed record LocalHostOptions
 
     /// <summary>How long a guest may take to follow a request to shut down.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What of the host's events goes to its log, from this level on.</summary>
+    internal LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
+
+    /// <summary>Where the host's events go besides its log file, of all levels; null for nowhere.</summary>
+    internal ILogEventSink? LogSink { get; init; }
 }

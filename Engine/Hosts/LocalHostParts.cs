@@ -90,7 +90,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         LocalHostParts parts;
         try
         {
-            log = HostLog.Open(options.Name, directory);
+            log = HostLog.Open(options, directory);
             journal = HostJournal.Open(directory);
             parts = new(options, directory, log, journal, makeHypervisors(options, directory), link);
         }

@@ -6,7 +6,9 @@ namespace VmMigration.Engine.Migration;
 /// Holds the one status of a migration, lets it move only along allowed transitions, and tells watchers. Safe to use from several
 /// threads. A slow watcher skips statuses in between; it never misses the last.
 /// </summary>
-internal sealed class MigrationStatusFeed(MigrationStatus initial)
+/// <param name="initial">The first status.</param>
+/// <param name="observe">Is told of each later status, one at a time; must neither throw nor wait.</param>
+internal sealed class MigrationStatusFeed(MigrationStatus initial, Action<MigrationStatus>? observe = null)
 {
     private readonly Lock gate = new();
     private MigrationStatus status = initial;
@@ -69,6 +71,7 @@ internal sealed class MigrationStatusFeed(MigrationStatus initial)
         lock (gate)
         {
             status = change(status);
+            observe?.Invoke(status);
             waiting = changed;
             changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
         }

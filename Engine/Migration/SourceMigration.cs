@@ -29,6 +29,7 @@ internal sealed class SourceMigration
     private bool wasRunning;
     private AsyncLock.Holder? runStateHeld;
     private SourcePostcopy? postcopy;
+    private MigrationTelemetryFeed? telemetry;
 
     /// <param name="place">The VM.</param>
     /// <param name="request">Where it goes, and how.</param>
@@ -57,7 +58,7 @@ internal sealed class SourceMigration
             State = MigrationState.Setup,
             StartedAt = DateTimeOffset.UtcNow,
             Progress = new(0, 0, 0, 0, 0, 0, 1),
-        });
+        }, status => telemetry?.Observe(status));
         ending = new(place, request, journal, feed, this.log);
     }
 
@@ -89,6 +90,7 @@ internal sealed class SourceMigration
     public async Task<MigrationStatus> RunAsync(CancellationToken cancellationToken, CancellationToken closing = default)
     {
         SourceLink? link = null;
+        telemetry = new(feed.Current);
         try
         {
             MigrationResult result;
@@ -117,6 +119,7 @@ internal sealed class SourceMigration
         {
             if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
             ReleaseRunState();
+            telemetry.Leave();
         }
     }
 

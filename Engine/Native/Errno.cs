@@ -65,6 +65,9 @@ public static class Errno
     /// <summary>Read-only file system.</summary>
     public const int EROFS = 30;
 
+    /// <summary>A buffer is too small for the answer.</summary>
+    public const int ERANGE = 34;
+
     /// <summary>The kernel does not have this system call.</summary>
     public const int ENOSYS = 38;
 
