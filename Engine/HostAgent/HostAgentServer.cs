@@ -74,7 +74,7 @@ public sealed class HostAgentServer : IAsyncDisposable
             if (options.Metrics is { } wanted) metrics = await MetricsServer.StartAsync(wanted, host.Logger, cancellationToken).ConfigureAwait(false);
             await application.StartAsync(cancellationToken).ConfigureAwait(false);
             IReadOnlyList<Uri> endpoints = ReadEndpoints(application);
-            host.Logger.Information("The agent of host {Host} listens on {Endpoints}", host.Name, endpoints);
+            host.Logger.Information("The agent of host {Host} listens on {Endpoints}", host.Name, string.Join(", ", endpoints));
             return new(application, closing, metrics, endpoints);
         }
         catch (Exception e)
@@ -102,7 +102,7 @@ public sealed class HostAgentServer : IAsyncDisposable
     /// <summary>Stops the agent if it has not stopped, and closes what it holds.</summary>
     public async ValueTask DisposeAsync()
     {
-        await application.StopAsync().ConfigureAwait(false);
+        if (!application.Lifetime.ApplicationStopped.IsCancellationRequested) await application.StopAsync().ConfigureAwait(false);
         await application.DisposeAsync().ConfigureAwait(false);
         if (metrics is not null) await metrics.DisposeAsync().ConfigureAwait(false);
     }

@@ -19,7 +19,7 @@ internal sealed class HostClosing(LocalHost host, StoppingGate gate, TimeSpan li
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         gate.Close();
-        log.Information("The agent stops: VMs in processes of their own run on; migrations have {Limit} to roll back or end", limit);
+        log.Information("The agent stops: VMs in processes of their own run on; migrations have {Limit} to roll back or end", limit.ToString());
         try
         {
             await host.DisposeAsync().AsTask().WaitAsync(limit, cancellationToken).ConfigureAwait(false);
@@ -27,7 +27,7 @@ internal sealed class HostClosing(LocalHost host, StoppingGate gate, TimeSpan li
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
             IsClean = false;
-            log.Error("Not everything ended within {Limit}; the next start decides the rest from the journal", limit);
+            log.Error("Not everything ended within {Limit}; the next start decides the rest from the journal", limit.ToString());
         }
         catch (Exception e)
         {
