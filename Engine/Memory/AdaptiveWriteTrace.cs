@@ -4,13 +4,20 @@ using VmMigration.Engine.Native;
 namespace VmMigration.Engine.Memory;
 
 /// <summary>
-/// Write tracing that finds out, region by region, which way costs the guest least. It starts coarse: all RAM is traced in regions of
-/// 2 MiB whose first write the engine handles. A region that turns out to be written is refined: the kernel traces its pages one by one.
-/// One in which nearly every page is written each pass is coarsened again, and looked at anew from time to time.
+/// Write tracing that finds out, region by region, which way costs the guest least. Where one fault spares many, it starts coarse: all RAM
+/// is traced in regions of 2 MiB whose first write the engine handles. A region that turns out to be written is refined: the kernel traces
+/// its pages one by one. One in which nearly every page is written each pass is coarsened again, and looked at anew from time to time.
 /// </summary>
 /// <remarks>
+/// <para>
+/// Whether one fault spares many is measured (<see cref="TraceCosts.LiftedPage"/>). Where each page of a lifted region takes a fault of its
+/// own nonetheless, a coarse region costs the guest the engine's fault on top and spares it nothing: all RAM is then traced page by page
+/// from the start, and dense regions are coarsened only while first writes are to be held back, which takes the engine.
+/// </para>
+/// <para>
 /// A region changes hands only in a collection that reports it as written in whole, so that no write falls between the two. What is not
 /// seen is what <see cref="AsyncWriteTrace"/> does not see. Collecting is for one thread at a time.
+/// </para>
 /// </remarks>
 public sealed class AdaptiveWriteTrace : WriteTrace
 {
@@ -33,6 +40,7 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     private readonly PageSet toCoarsen;
     private int runs = 1;
     private long kernelFaults;
+    private long densePages;
     private long installs;
     private TimeSpan installTime;
     private bool grips = true;
@@ -65,7 +73,8 @@ public sealed class AdaptiveWriteTrace : WriteTrace
             toRefine = new PageSet(handler.RegionCount);
             toCoarsen = new PageSet(handler.RegionCount);
             scan = new PagemapScan(target.ProcessId);
-            handler.Add(0, handler.RegionCount);
+            if (RegionTracing.StartsCoarse(PagesPerRegion, this.costs)) handler.Add(0, handler.RegionCount);
+            else StartFine((ulong)sizeBytes);
         }
         catch
         {
@@ -90,8 +99,8 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     public long RefinedRegions => states.LongCount(state => state.Fine);
 
     /// <summary>
-    /// Whether most of what was written last lies in regions whose first write the engine handles; where it does not, holding those back
-    /// would slow down the wrong ones.
+    /// Whether most of what was written last lies in regions whose first write the engine handles, or will once first writes are to be held
+    /// back; where it does not, holding those back would slow down the wrong ones.
     /// </summary>
     public override bool CanDelayFaults => grips;
 
@@ -112,6 +121,9 @@ public sealed class AdaptiveWriteTrace : WriteTrace
         MaxFaultDelay = handler.MaxFaultDelay,
     };
 
+    /// <summary>The part of <see cref="WriteTraceStatistics.GuestStallTime"/> in which the writing thread slept.</summary>
+    internal TimeSpan EngineStallTime => handler.StallTime;
+
     /// <inheritdoc/>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.VmExited"/> where the VM's process has ended, or what handling a fault failed with.
@@ -124,12 +136,13 @@ public sealed class AdaptiveWriteTrace : WriteTrace
         toRefine.Clear();
         toCoarsen.Clear();
         long finePages = 0;
+        densePages = 0;
         TraceCosts now = MeasuredCosts();
         ForEachFineRun((first, count) => finePages += CollectFine(first, count, written, now));
         handler.CopyMarks(coarseWritten);
         long coarsePages = CollectCoarse(written);
         kernelFaults += finePages;
-        grips = coarsePages >= finePages;
+        grips = coarsePages + densePages >= finePages - densePages;
         Coarsen(written);
         handler.ThrowIfFailed();
         CountInstall(start);
@@ -180,6 +193,22 @@ public sealed class AdaptiveWriteTrace : WriteTrace
     /// <summary>What the engine's faults take in this run counts where it is more than what was measured undisturbed.</summary>
     private TraceCosts MeasuredCosts() => handler.TypicalStall > costs.SyncFault ? costs with { SyncFault = handler.TypicalStall } : costs;
 
+    private void StartFine(ulong sizeBytes)
+    {
+        pageFaults.Register(address, sizeBytes, UserfaultfdModes.WriteProtect);
+        try
+        {
+            scan.ProtectAll(address, address + sizeBytes);
+        }
+        catch
+        {
+            pageFaults.Unregister(address, sizeBytes);
+            throw;
+        }
+
+        Array.Fill(states, new RegionState(Fine: true, Trust: 0, TrustLeft: 0));
+    }
+
     private long CollectFine(long firstRegion, long regionCount, PageSet written, TraceCosts now)
     {
         (ulong start, ulong length) = handler.BytesOf(firstRegion, regionCount);
@@ -216,7 +245,11 @@ public sealed class AdaptiveWriteTrace : WriteTrace
 
     private void DecideFine(long region, long writtenPages, TraceCosts now)
     {
-        RegionState next = RegionTracing.AfterFinePass(states[region], writtenPages, PagesIn(region), now);
+        // To hold first writes back is worth the faults that follow them.
+        TraceCosts braking = now with { LiftedPage = TimeSpan.Zero };
+        if (writtenPages > 0 && RegionTracing.IsDense(writtenPages, PagesIn(region), braking)) densePages += writtenPages;
+        RegionState next = RegionTracing.AfterFinePass(
+            states[region], writtenPages, PagesIn(region), FaultDelay > TimeSpan.Zero ? braking : now);
         // Where the runs are used up, a region stays as it is.
         if (next.Fine || (!exact && TryCountFlip(region))) states[region] = next;
         if (!states[region].Fine) toCoarsen.Add(region);

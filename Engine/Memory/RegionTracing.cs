@@ -15,6 +15,18 @@ internal static class RegionTracing
     public const byte MaxTrust = 64;
 
     /// <summary>
+    /// Whether a region of which nothing is known yet is traced as a whole: where that costs the guest no more if a quarter of its pages is
+    /// written.
+    /// </summary>
+    /// <param name="regionPages">Pages in the region.</param>
+    /// <param name="costs">What each way costs.</param>
+    public static bool StartsCoarse(long regionPages, TraceCosts costs)
+    {
+        long quarter = regionPages / 4;
+        return costs.SyncFault + (costs.LiftedPage * quarter) <= costs.AsyncFault * quarter;
+    }
+
+    /// <summary>
     /// Decides for a region that was written as a whole: it is refined, to see how many of its pages are, unless it is known that nearly
     /// all are.
     /// </summary>
@@ -32,10 +44,16 @@ internal static class RegionTracing
     public static RegionState AfterFinePass(RegionState state, long writtenPages, long regionPages, TraceCosts costs)
     {
         if (writtenPages == 0) return state;
-        TimeSpan fine = costs.AsyncFault * writtenPages;
-        TimeSpan coarse = costs.SyncFault + (costs.NeedlessPage * (regionPages - writtenPages));
-        if (fine <= coarse) return state with { Trust = 0 };
+        if (!IsDense(writtenPages, regionPages, costs)) return state with { Trust = 0 };
         byte trust = state.Trust == 0 ? FirstTrust : (byte)Math.Min(state.Trust * 2, MaxTrust);
         return new(Fine: false, trust, TrustLeft: trust);
     }
+
+    /// <summary>Whether one fault by the engine, what follows it at each written page, and pages in vain are cheaper.</summary>
+    /// <param name="writtenPages">Pages written in a pass.</param>
+    /// <param name="regionPages">Pages in the region.</param>
+    /// <param name="costs">What each way costs.</param>
+    public static bool IsDense(long writtenPages, long regionPages, TraceCosts costs) =>
+        costs.AsyncFault * writtenPages
+            > costs.SyncFault + (costs.LiftedPage * Math.Max(0, writtenPages - 1)) + (costs.NeedlessPage * (regionPages - writtenPages));
 }

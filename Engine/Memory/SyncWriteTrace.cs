@@ -6,7 +6,8 @@ namespace VmMigration.Engine.Memory;
 
 /// <summary>
 /// Write tracing by userfaultfd write protection whose faults an engine thread handles: the first write to a region lifts its protection
-/// as a whole, so that the guest pays once per region and not once per page.
+/// as a whole, so that the guest waits for the engine once per region and not once per page. Each page of a lifted region may still take a
+/// fault that the kernel resolves by itself (<see cref="TraceCosts.LiftedPage"/>).
 /// </summary>
 /// <remarks>
 /// The vCPU that writes first waits for the engine, some ten microseconds, longer where <see cref="FaultDelay"/> says so. Regions never

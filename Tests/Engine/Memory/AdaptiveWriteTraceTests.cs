@@ -16,6 +16,8 @@ public class AdaptiveWriteTraceTests
     private static readonly TraceCosts costs = new(
         TimeSpan.FromMicroseconds(30), TimeSpan.FromMicroseconds(1), TimeSpan.FromMicroseconds(4));
 
+    private static readonly TraceCosts faultsAfterLifting = costs with { LiftedPage = costs.AsyncFault };
+
     public AdaptiveWriteTraceTests()
     {
         if (KernelFeatures.Probe() is { SyncTraceObstacle: { } byEngine }) Assert.Skip(byEngine);
@@ -97,6 +99,40 @@ public class AdaptiveWriteTraceTests
         Assert.Equal(RegionPages, remaining.Count);
         ProcessCalls.WriteAt(process, address + (5 * Page));
         Assert.Equal([5L], WriteTraceConformanceTests.Collect(trace, PageCount));
+    }
+
+    [Fact]
+    public void Where_pages_fault_once_more_after_lifting_the_first_collection_is_exact_already()
+    {
+        using ForeignProcess process = ForeignProcess.Sleeping();
+        ulong address = ProcessCalls.MapShared(process, PageCount * Page);
+        using AdaptiveWriteTrace trace = Arm(process.PidFd, address, faultsAfterLifting);
+        Assert.Equal(Regions, trace.RefinedRegions);
+        ProcessCalls.WriteAt(process, address + (3 * RegionPages * Page) + (7 * Page));
+        Assert.Equal([(3 * RegionPages) + 7], WriteTraceConformanceTests.Collect(trace, PageCount));
+        Assert.False(trace.CanDelayFaults);
+    }
+
+    [Fact]
+    public void Dense_regions_are_the_engines_only_while_first_writes_are_to_be_held_back()
+    {
+        using var ram = new RamFile(PageCount);
+        using var writer = new WritingProcess(ram, atRandom: false);
+        using AdaptiveWriteTrace trace = Arm(writer.PidFd, writer.Address, faultsAfterLifting);
+        WriteEverything(ram);
+        WriteTraceConformanceTests.Collect(trace, PageCount);
+        Assert.Equal(Regions, trace.RefinedRegions);
+        Assert.True(trace.CanDelayFaults);
+
+        trace.FaultDelay = TimeSpan.FromMilliseconds(1);
+        WriteEverything(ram);
+        Assert.Equal(PageCount, WriteTraceConformanceTests.Collect(trace, PageCount).Count);
+        Assert.Equal(0, trace.RefinedRegions);
+        long before = trace.Statistics.Faults;
+        WriteEverything(ram);
+        Assert.InRange(trace.Statistics.Faults - before, Regions, Regions * 2);
+        Assert.Equal(PageCount, WriteTraceConformanceTests.Collect(trace, PageCount).Count);
+        Assert.Equal(TimeSpan.FromMilliseconds(1), trace.Statistics.MaxFaultDelay);
     }
 
     [Fact]

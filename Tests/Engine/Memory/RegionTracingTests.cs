@@ -57,10 +57,28 @@ public class RegionTracingTests
 
     [Fact]
     public void Whatever_the_costs_the_cheaper_way_is_taken() =>
-        Gen.Select(Gen.Int[1, Pages], Gen.Int[0, 10_000], Gen.Int[1, 1000], Gen.Int[0, 1000]).Sample((written, sync, async, needless) =>
-        {
-            var given = new TraceCosts(TimeSpan.FromTicks(sync), TimeSpan.FromTicks(async), TimeSpan.FromTicks(needless));
-            bool coarse = !RegionTracing.AfterFinePass(fine, written, Pages, given).Fine;
-            return coarse == ((long)async * written > sync + ((long)needless * (Pages - written)));
-        });
+        Gen.Select(Gen.Int[1, Pages], Gen.Int[0, 10_000], Gen.Int[1, 1000], Gen.Int[0, 1000], Gen.Int[0, 1000]).Sample(
+            (written, sync, async, needless, lifted) =>
+            {
+                var given = new TraceCosts(
+                    TimeSpan.FromTicks(sync), TimeSpan.FromTicks(async), TimeSpan.FromTicks(needless), TimeSpan.FromTicks(lifted));
+                bool coarse = !RegionTracing.AfterFinePass(fine, written, Pages, given).Fine;
+                return coarse == ((long)async * written > sync + ((long)lifted * (written - 1)) + ((long)needless * (Pages - written)));
+            });
+
+    [Fact]
+    public void Memory_starts_coarse_where_one_fault_spares_those_of_a_quarter_of_the_pages() =>
+        Assert.True(RegionTracing.StartsCoarse(Pages, costs));
+
+    [Fact]
+    public void Memory_starts_fine_where_one_fault_by_the_engine_costs_more_than_a_quarter_of_the_pages() =>
+        Assert.False(RegionTracing.StartsCoarse(Pages, costs with { SyncFault = TimeSpan.FromMicroseconds(129) }));
+
+    [Fact]
+    public void Memory_starts_fine_and_stays_so_where_pages_fault_once_more_after_lifting()
+    {
+        TraceCosts shared = costs with { LiftedPage = costs.AsyncFault };
+        Assert.False(RegionTracing.StartsCoarse(Pages, shared));
+        Assert.True(RegionTracing.AfterFinePass(fine, Pages, Pages, shared).Fine);
+    }
 }
