@@ -2,7 +2,7 @@ using System.CommandLine;
 using VmMigration.Performance;
 
 // Side-by-side measurements. Each is a command of its own; none is part of the tests.
-var rounds = new Option<int>("--rounds") { Description = "Rounds; each measures every way once, in turning order.", DefaultValueFactory = _ => 5 };
+var rounds = new Option<int>("--rounds") { Description = "Rounds; each measures every way once, in changing order.", DefaultValueFactory = _ => 5 };
 var memory = new Option<int>("--memory") { Description = "Guest RAM in MiB.", DefaultValueFactory = _ => 1024 };
 var fill = new Option<int>("--fill") { Description = "Guest memory filled with random data, in MiB.", DefaultValueFactory = _ => 464 };
 var rewrite = new Option<int>("--rewrite") { Description = "Part of it that is rewritten all the time, in MiB.", DefaultValueFactory = _ => 64 };
