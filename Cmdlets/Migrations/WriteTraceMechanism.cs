@@ -16,7 +16,8 @@ public enum WriteTraceMechanism
     SyncWriteProtect = 4,
 
     /// <summary>
-    /// Both: coarse regions handled by the engine where few pages are written, single pages by the kernel where many are.
+    /// Both: coarse regions handled by the engine where one fault of theirs is cheaper than those of the pages written, single pages by the
+    /// kernel elsewhere.
     /// </summary>
     AdaptiveWriteProtect = 5,
 }

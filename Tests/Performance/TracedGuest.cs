@@ -110,7 +110,10 @@ internal sealed class TracedGuest : IAsyncDisposable
         {
             Name = "traced",
             MemoryBytes = (long)memoryMiB << 20,
-            Qemu = demo with { InitrdPath = initrd, Accelerator = QemuAccelerator.Tcg, KernelCommandLine = "console=ttyS0 quiet panic=0 no_timer_check" },
+            Qemu = demo with
+            {
+                InitrdPath = initrd, Accelerator = QemuAccelerator.Tcg, KernelCommandLine = "console=ttyS0 quiet panic=0 no_timer_check",
+            },
         }, cancellationToken);
         await WaitForDotsAsync(cancellationToken);
     }
