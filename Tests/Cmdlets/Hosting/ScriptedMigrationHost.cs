@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
-using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 using EngineState = VmMigration.Engine.Migration.MigrationState;
 
@@ -12,7 +11,7 @@ namespace VmMigration.Cmdlets.Tests.Hosting;
 /// A source host with one migration, whose states the test sets: for what a real one goes through only when its link breaks at the right
 /// moment. It is one of the session's hosts, and has no VMs.
 /// </summary>
-internal sealed class ScriptedMigrationHost : IMigrationHost
+internal sealed partial class ScriptedMigrationHost : IMigrationHost
 {
     private readonly Lock gate = new();
     private MigrationStatus status;
@@ -130,6 +129,13 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
         AvailableMemoryBytes = 1,
         StateDirectory = "",
         Endpoint = "",
+        PathAddresses = ["192.0.2.1"],
+        Paths = new Dictionary<Engine.Paths.MobilityPathKind, string?>
+        {
+            [Engine.Paths.MobilityPathKind.Direct] = null,
+            [Engine.Paths.MobilityPathKind.Overlay] = OverlayObstacle,
+            [Engine.Paths.MobilityPathKind.Nat] = null,
+        },
         Hypervisors = new Dictionary<Engine.Hypervisors.HypervisorKind, string?>(),
     });
 
@@ -195,14 +201,4 @@ internal sealed class ScriptedMigrationHost : IMigrationHost
 
     public Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
-
-    public Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
-
-    public Task<IReadOnlyList<MobilityPathEnd>> ListPathsAsync(CancellationToken cancellationToken) =>
-        Task.FromResult<IReadOnlyList<MobilityPathEnd>>([]);
-
-    public Task<TimeSpan?> ProbePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public Task RemovePathAsync(Guid pathId, CancellationToken cancellationToken) => throw new NotSupportedException();
 }
