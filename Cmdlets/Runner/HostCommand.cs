@@ -27,6 +27,8 @@ internal sealed class HostCommand(string? path, IReadOnlyDictionary<string, (str
             // For people and scripts; what happens from here on is logged to standard error.
             foreach (Uri endpoint in agent.Endpoints) Console.WriteLine($"Listening on {endpoint}");
             if (agent.MetricsEndpoint is { } metrics) Console.WriteLine($"Metrics at {metrics}");
+            Console.WriteLine($"VMs arrive at {agent.MigrationEndpoint}");
+            Console.WriteLine("Ready.");
             return await agent.WaitAsync().ConfigureAwait(false) ? ExitCode.Success : ExitCode.StoppedLate;
         }
     }

@@ -30,8 +30,10 @@ public sealed class HostAgentServer : IAsyncDisposable
     private readonly HostClosing closing;
     private readonly MetricsServer? metrics;
 
-    private HostAgentServer(WebApplication application, HostClosing closing, MetricsServer? metrics, IReadOnlyList<Uri> endpoints)
+    private HostAgentServer(
+        WebApplication application, HostClosing closing, MetricsServer? metrics, IReadOnlyList<Uri> endpoints, string migrationEndpoint)
     {
+        MigrationEndpoint = migrationEndpoint;
         this.application = application;
         this.closing = closing;
         this.metrics = metrics;
@@ -42,6 +44,9 @@ public sealed class HostAgentServer : IAsyncDisposable
     /// Where the host can be controlled: <c>https://ADDRESS:PORT</c> with the ports that were taken, and <c>unix:///PATH</c>.
     /// </summary>
     public IReadOnlyList<Uri> Endpoints { get; }
+
+    /// <summary>Address and port that VMs arrive on.</summary>
+    public string MigrationEndpoint { get; }
 
     /// <summary>Where the metrics are; null where they are off.</summary>
     public Uri? MetricsEndpoint => metrics?.Endpoint;
@@ -75,7 +80,7 @@ public sealed class HostAgentServer : IAsyncDisposable
             await application.StartAsync(cancellationToken).ConfigureAwait(false);
             IReadOnlyList<Uri> endpoints = ReadEndpoints(application);
             host.Logger.Information("The agent of host {Host} listens on {Endpoints}", host.Name, string.Join(", ", endpoints));
-            return new(application, closing, metrics, endpoints);
+            return new(application, closing, metrics, endpoints, host.MigrationEndpoint);
         }
         catch (Exception e)
         {

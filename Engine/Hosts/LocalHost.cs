@@ -24,6 +24,9 @@ public sealed class LocalHost : IMigrationHost
     /// <inheritdoc/>
     public string Name => parts.Options.Name;
 
+    /// <summary>Address and port that VMs arrive on.</summary>
+    internal string MigrationEndpoint => parts.Migrations.Endpoint.ToString();
+
     /// <summary>Writes to the host's log, for what serves the host; ends with it.</summary>
     internal Serilog.ILogger Logger => parts.Logger;
 
