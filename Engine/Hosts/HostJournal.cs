@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using Microsoft.Data.Sqlite;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -129,6 +130,31 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         Update(migrationId, MigrationRole.Destination, "save an offer", () => database.Prepared(
             "UPDATE migrations SET address = @2, ticket_hash = @3 WHERE id = @0 AND role = @1",
             Key(migrationId), (int)MigrationRole.Destination, address, ticketHash).ExecuteNonQuery());
+
+    /// <summary>Records an end of a mobility path in place of what was known of it.</summary>
+    public void SavePathEnd(JournaledPathEnd end) => database.Commit("save the end of a path", () => database.Prepared(
+        "INSERT OR REPLACE INTO path_ends (id, request, made_at, forwarding_enabled, failure) VALUES (@0, @1, @2, @3, @4)",
+        Key(end.Request.PathId), ToJson(end.Request), ToText(end.MadeAt), end.ForwardingEnabled, end.Failure).ExecuteNonQuery());
+
+    /// <summary>Forgets an end of a mobility path; does nothing where it is not known.</summary>
+    public void DeletePathEnd(Guid pathId) => database.Commit("delete the end of a path", () =>
+        database.Prepared("DELETE FROM path_ends WHERE id = @0", Key(pathId)).ExecuteNonQuery());
+
+    /// <summary>All ends of mobility paths.</summary>
+    public IReadOnlyList<JournaledPathEnd> ReadPathEnds() => database.Run("read the ends of paths", () =>
+    {
+        List<JournaledPathEnd> ends = [];
+        using SqliteDataReader row = database.Prepared(
+            "SELECT request, made_at, forwarding_enabled, failure FROM path_ends ORDER BY made_at").ExecuteReader();
+        while (row.Read())
+        {
+            ends.Add(new(
+                FromJson<MobilityPathRequest>(row.GetString(0)), FromText(row.GetString(1)), row.GetBoolean(2),
+                row.IsDBNull(3) ? null : row.GetString(3)));
+        }
+
+        return ends;
+    });
 
     /// <inheritdoc/>
     public void Dispose() => database.Dispose();

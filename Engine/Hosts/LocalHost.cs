@@ -55,6 +55,9 @@ public sealed class LocalHost : IMigrationHost
             StateDirectory = parts.Directory.Path,
             Endpoint = parts.Migrations.Endpoint.ToString(),
             LinkSecurity = parts.Link.Security,
+            PathAddresses = PathAddressList.Choose(parts.Paths.Network, parts.Options),
+            Paths = await parts.Paths.Prerequisites.FindObstaclesAsync(cancellationToken).ConfigureAwait(false),
+            PathGatewayRefused = await parts.Paths.Prerequisites.FindGatewayObstacleAsync(cancellationToken).ConfigureAwait(false),
             Hypervisors = await parts.Hypervisors.FindObstaclesAsync(cancellationToken).ConfigureAwait(false),
         };
     }

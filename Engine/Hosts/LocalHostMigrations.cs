@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -26,6 +27,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         this.parts = parts;
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
         listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome);
+        parts.Paths.Listen = (inside, network) =>
+            new(inside, parts.Link.CertificateFor(inside.Address), parts.Options.Name, parts.Logger, FindOutcome, network);
 
         inquiry = new(parts.Undecided, parts.Journal, parts.Logger);
         inquiry.BeginAll();
@@ -39,31 +42,18 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     public async Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, CancellationToken cancellationToken)
     {
         request.Options.Validate();
-        IncomingVm place = await parts.Transfers.MakeIncomingAsync(request, cancellationToken).ConfigureAwait(false);
-        var migration = new DestinationMigration(place, request, parts.Journal, parts.Logger);
+        if (request.PathId is not { } pathId) return await PrepareIncomingAsync(request, null, cancellationToken).ConfigureAwait(false);
+        LocalPathUse path = await parts.Paths
+            .TakeAsync(pathId, MobilityPathRole.Destination, request.MigrationId, cancellationToken).ConfigureAwait(false);
         try
         {
-            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
-            parts.Journal.SaveOffer(request.MigrationId, listener.Endpoint.ToString(), SHA256.HashData(migration.Ticket.Span));
+            return await PrepareIncomingAsync(request, path, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await place.RemoveAsync().ConfigureAwait(false);
+            await path.ReturnAsync().ConfigureAwait(false);
             throw;
         }
-
-        bool started = TryStart(() =>
-        {
-            listener.Register(migration);
-            incoming[request.MigrationId] = new(migration, token => ReceiveAsync(migration, token), closing.Token);
-        });
-        if (!started)
-        {
-            await place.RemoveAsync().ConfigureAwait(false);
-            throw VmRegistry.HostClosed();
-        }
-
-        return listener.MakeOffer(migration);
     }
 
     public async Task WithdrawIncomingAsync(Guid migrationId, CancellationToken cancellationToken)
@@ -79,28 +69,18 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     {
         request.Options.Validate();
         parts.Link.RequireEnough(request.Offer, parts.Options.Name);
-        Guid id = request.Offer.MigrationId;
-        OutgoingVm place = await parts.Transfers
-            .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);
-        var migration = new SourceMigration(place, request, parts.Options.Name, parts.Journal, parts.Logger);
+        if (request.Offer.PathId is not { } pathId) return await StartMigrationAsync(request, null, cancellationToken).ConfigureAwait(false);
+        LocalPathUse path = await parts.Paths
+            .TakeAsync(pathId, MobilityPathRole.Source, request.Offer.MigrationId, cancellationToken).ConfigureAwait(false);
         try
         {
-            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
-            parts.Journal.SaveRequest(request, migration.Status);
+            return await StartMigrationAsync(request, path, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await place.ReturnAsync().ConfigureAwait(false);
+            await path.ReturnAsync().ConfigureAwait(false);
             throw;
         }
-
-        if (!TryStart(() => outgoing[id] = new(migration, token => SendAsync(migration, token), closing.Token)))
-        {
-            await place.ReturnAsync().ConfigureAwait(false);
-            throw VmRegistry.HostClosed();
-        }
-
-        return migration.Status;
     }
 
     public Task<IReadOnlyList<MigrationStatus>> ListMigrationsAsync(CancellationToken cancellationToken)
@@ -200,6 +180,64 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
     }
 
+    private async Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, LocalPathUse? path, CancellationToken cancellationToken)
+    {
+        MigrationListener entrance = path?.Listener ?? listener;
+        IncomingVm place = await parts.Transfers.MakeIncomingAsync(request, cancellationToken).ConfigureAwait(false);
+        var migration = new DestinationMigration(place, request, parts.Journal, parts.Logger);
+        try
+        {
+            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
+            parts.Journal.SaveOffer(request.MigrationId, entrance.Endpoint.ToString(), SHA256.HashData(migration.Ticket.Span));
+        }
+        catch
+        {
+            await place.RemoveAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        bool started = TryStart(() =>
+        {
+            entrance.Register(migration);
+            incoming[request.MigrationId] = new(migration, token => ReceiveAsync(migration, entrance, path, token), closing.Token);
+        });
+        if (!started)
+        {
+            await place.RemoveAsync().ConfigureAwait(false);
+            throw VmRegistry.HostClosed();
+        }
+
+        IncomingOffer offer = entrance.MakeOffer(migration);
+        return path is null ? offer : offer with { Address = path.DestinationAddress, PathId = request.PathId };
+    }
+
+    private async Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, LocalPathUse? path, CancellationToken cancellationToken)
+    {
+        Guid id = request.Offer.MigrationId;
+        OutgoingVm place = await parts.Transfers
+            .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);
+        var migration = new SourceMigration(
+            place, request, parts.Options.Name, parts.Journal, parts.Logger, path?.Network, path?.Kind ?? MobilityPathKind.Direct);
+        try
+        {
+            await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
+            parts.Journal.SaveRequest(request, migration.Status);
+        }
+        catch
+        {
+            await place.ReturnAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        if (!TryStart(() => outgoing[id] = new(migration, token => SendAsync(migration, path, token), closing.Token)))
+        {
+            await place.ReturnAsync().ConfigureAwait(false);
+            throw VmRegistry.HostClosed();
+        }
+
+        return migration.Status;
+    }
+
     /// <summary>Starts a migration unless the host is closing: what is started here is waited for there.</summary>
     private bool TryStart(Action start)
     {
@@ -232,18 +270,35 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         _ => MigrationOutcome.Pending,
     };
 
-    private async Task ReceiveAsync(DestinationMigration migration, CancellationToken withdraw)
+    private async Task ReceiveAsync(
+        DestinationMigration migration, MigrationListener entrance, LocalPathUse? path, CancellationToken withdraw)
     {
-        await migration.RunAsync(withdraw, closing.Token).ConfigureAwait(false);
-        incoming.TryRemove(migration.MigrationId, out _);
+        try
+        {
+            await migration.RunAsync(withdraw, closing.Token).ConfigureAwait(false);
+            incoming.TryRemove(migration.MigrationId, out _);
 
-        // An outcome that stayed open is answered as open; any other is in the journal.
-        if (migration.Outcome != MigrationOutcome.Pending) listener.Unregister(migration.MigrationId);
+            // An outcome that stayed open is answered as open; any other is in the journal.
+            if (migration.Outcome != MigrationOutcome.Pending) entrance.Unregister(migration.MigrationId);
+        }
+        finally
+        {
+            if (path is not null) await path.EndAsync().ConfigureAwait(false);
+        }
     }
 
-    private async Task SendAsync(SourceMigration migration, CancellationToken cancel)
+    private async Task SendAsync(SourceMigration migration, LocalPathUse? path, CancellationToken cancel)
     {
-        MigrationStatus status = await migration.RunAsync(cancel, closing.Token).ConfigureAwait(false);
+        MigrationStatus status;
+        try
+        {
+            status = await migration.RunAsync(cancel, closing.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (path is not null) await path.EndAsync().ConfigureAwait(false);
+        }
+
         try
         {
             parts.Journal.SaveStatus(status);

@@ -1,6 +1,7 @@
 using System.Net;
 using Serilog.Core;
 using Serilog.Events;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -49,6 +50,9 @@ public sealed record LocalHostOptions
 
     /// <summary>How long a gateway's end of a mobility path stays without a packet of its hosts, which send one every few seconds.</summary>
     public TimeSpan PathGatewayIdleLimit { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>The network in which paths are built; null takes that of the process.</summary>
+    internal PathNetwork? Network { get; init; }
 
     /// <summary>How long a guest may take to follow a request to shut down.</summary>
     public TimeSpan ShutdownTimeout { get; init; } = TimeSpan.FromSeconds(60);

@@ -26,7 +26,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Transfers = new(registry, Hypervisors, journal, Logger);
         Undecided = new(registry, journal, Logger);
         Memory = new(registry);
-        Paths = new(registry);
+        Paths = new(options, registry, journal, TimeProvider.System, Logger);
         IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
     }
 
@@ -106,6 +106,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         {
             await new HostRecovery(parts.registry, parts.Hypervisors, journal, TimeProvider.System, parts.Logger)
                 .RunAsync(cancellationToken).ConfigureAwait(false);
+            await parts.Paths.RecoverAsync(cancellationToken).ConfigureAwait(false);
             parts.Migrations = openMigrations(parts);
             parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint} ({LinkSecurity})",
                 options.Name, directory.Path, parts.Migrations.Endpoint, link.Security);
@@ -132,6 +133,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         closed = true;
         List<Exception> errors = [];
         await TryAsync(() => Migrations is null ? ValueTask.CompletedTask : Migrations.DisposeAsync(), errors).ConfigureAwait(false);
+        await TryAsync(Paths.DisposeAsync, errors).ConfigureAwait(false);
         foreach (VmSlot slot in registry.Close())
         {
             await TryAsync(() => slot.CloseAsync(destroyUnlessRegistered: Directory.IsTemporary), errors).ConfigureAwait(false);

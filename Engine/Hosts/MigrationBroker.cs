@@ -1,6 +1,5 @@
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
-using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
@@ -11,9 +10,15 @@ namespace VmMigration.Engine.Hosts;
 /// </summary>
 public static class MigrationBroker
 {
-    /// <summary>Checks whether and how the VM can move, and changes nothing.</summary>
+    /// <summary>Checks whether and how the VM can move over the hosts' ordinary network, and changes nothing.</summary>
+    public static Task<PreflightReport> CheckAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken) =>
+        CheckAsync(source, vmId, destination, options, MobilityPathChoice.Direct, cancellationToken);
+
+    /// <summary>The same over a mobility path, whose missing prerequisites are findings, too.</summary>
     public static async Task<PreflightReport> CheckAsync(
-        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken)
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
+        CancellationToken cancellationToken)
     {
         VmDescription vm = await source.GetVmAsync(vmId, cancellationToken).ConfigureAwait(false);
         List<PreflightFinding> findings = [];
@@ -38,6 +43,7 @@ public static class MigrationBroker
         StateContents contents = ChooseContents(vm, options, findings);
         int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
         await LinkPreflight.CheckAsync(source, destination, findings, cancellationToken).ConfigureAwait(false);
+        findings.AddRange(await ChosenPath.CheckAsync(path, source, destination, cancellationToken).ConfigureAwait(false));
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
         {
             var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name)
@@ -52,10 +58,22 @@ public static class MigrationBroker
 
     /// <summary>Checks, prepares the destination and starts the migration at the source, which drives it from then on.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PreflightFailed"/> where the check found an error.</exception>
+    public static Task<MigrationStatus> StartAsync(
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken) =>
+        StartAsync(source, vmId, destination, options, MobilityPathChoice.Direct, cancellationToken);
+
+    /// <summary>
+    /// The same over a mobility path. It goes with the migration, on every host and whatever the outcome, also where it was there before.
+    /// </summary>
+    /// <exception cref="MigrationException">
+    /// <see cref="MigrationErrorReason.PreflightFailed"/> where the check found an error, and whatever keeps a host from making its end of
+    /// the path. Nothing is left of a path that was made for a migration that does not begin.
+    /// </exception>
     public static async Task<MigrationStatus> StartAsync(
-        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, CancellationToken cancellationToken)
+        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
+        CancellationToken cancellationToken)
     {
-        PreflightReport report = await CheckAsync(source, vmId, destination, options, cancellationToken).ConfigureAwait(false);
+        PreflightReport report = await CheckAsync(source, vmId, destination, options, path, cancellationToken).ConfigureAwait(false);
         if (report.Findings.FirstOrDefault(finding => finding.Severity == PreflightSeverity.Error) is { } error)
         {
             throw new MigrationException(MigrationErrorReason.PreflightFailed, error.Message, error.RecommendedAction);
@@ -63,14 +81,34 @@ public static class MigrationBroker
 
         VmDescription vm = await source.GetVmAsync(vmId, cancellationToken).ConfigureAwait(false);
         int poisoned = (await source.ListPoisonedPagesAsync(vmId, cancellationToken).ConfigureAwait(false)).Count;
+        ChosenPath chosen = await ChosenPath.TakeAsync(path, source, destination, cancellationToken).ConfigureAwait(false);
         var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, report.Contents, options, source.Name)
         {
             PoisonedPageCount = poisoned,
+            PathId = chosen.PathId,
         };
+        try
+        {
+            return await StartAsync(source, destination, incoming, chosen, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            await chosen.RollBackAsync(failure).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<MigrationStatus> StartAsync(
+        IMigrationHost source, IMigrationHost destination, IncomingRequest incoming, ChosenPath path, CancellationToken cancellationToken)
+    {
         IncomingOffer offer = await destination.PrepareIncomingAsync(incoming, cancellationToken).ConfigureAwait(false);
         try
         {
-            return await source.StartMigrationAsync(new(vmId, offer, report.Contents, options), cancellationToken).ConfigureAwait(false);
+            var request = new MigrationRequest(incoming.Specification.Id, offer, incoming.Contents, incoming.Options)
+            {
+                PathSetup = path.SetupTime,
+            };
+            return await source.StartMigrationAsync(request, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -79,23 +117,6 @@ public static class MigrationBroker
             throw;
         }
     }
-
-    /// <summary>The same over a mobility path, whose missing prerequisites are findings, too.</summary>
-    public static Task<PreflightReport> CheckAsync(
-        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
-        CancellationToken cancellationToken) => path.Kind == MobilityPathKind.Direct
-            ? CheckAsync(source, vmId, destination, options, cancellationToken)
-            : throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
-
-    /// <summary>
-    /// The same over a mobility path. One that is made for the migration goes with it, on every host, whatever the outcome; so does one that
-    /// was there before.
-    /// </summary>
-    public static Task<MigrationStatus> StartAsync(
-        IMigrationHost source, Guid vmId, IMigrationHost destination, MigrationOptions options, MobilityPathChoice path,
-        CancellationToken cancellationToken) => path.Kind == MobilityPathKind.Direct
-            ? StartAsync(source, vmId, destination, options, cancellationToken)
-            : throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
 
     /// <summary>
     /// Goes on with a migration in <see cref="MigrationState.PostcopyPaused"/>, or ends one in <see cref="MigrationState.Undecided"/> by what its

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using Serilog;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
+using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Migration;
@@ -17,6 +18,7 @@ internal sealed class SourceMigration
     private readonly IVirtualMachine vm;
     private readonly AsyncLock runState;
     private readonly MigrationRequest request;
+    private readonly MobilityPathKind pathKind;
     private readonly MigrationDialer dialer;
     private readonly IMigrationJournal journal;
     private readonly ILogger log;
@@ -37,10 +39,12 @@ internal sealed class SourceMigration
     /// <param name="journal">Written before every step that a restart must know of.</param>
     /// <param name="log">Takes what happens.</param>
     /// <param name="network">Where the connections start; null for the ordinary network.</param>
+    /// <param name="pathKind">How the connections are kept apart, for the result.</param>
     public SourceMigration(
         IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log,
-        ISocketPlace? network = null)
+        ISocketPlace? network = null, MobilityPathKind pathKind = MobilityPathKind.Direct)
     {
+        this.pathKind = pathKind;
         vm = place.Machine;
         runState = place.RunState;
         this.request = request;
@@ -159,6 +163,8 @@ internal sealed class SourceMigration
             readyAt = Stopwatch.GetTimestamp();
             return result with
             {
+                PathKind = pathKind,
+                PathSetup = request.PathSetup,
                 LinkSecurity = request.Offer.Security,
                 LargePagesAtSource = largePages,
                 BytesSent = counters.BytesSent,
