@@ -57,6 +57,7 @@ internal static class MigrationError
         MigrationErrorReason.NotConverging => ErrorCategory.LimitsExceeded,
         MigrationErrorReason.HypervisorFailed => ErrorCategory.DeviceError,
         MigrationErrorReason.SystemCallFailed => ErrorCategory.DeviceError,
+        MigrationErrorReason.AgentFailed => ErrorCategory.DeviceError,
         MigrationErrorReason.DestinationFailed => ErrorCategory.OperationStopped,
         MigrationErrorReason.StepFailed => ErrorCategory.OperationStopped,
         MigrationErrorReason.Cancelled => ErrorCategory.OperationStopped,
