@@ -81,13 +81,11 @@ public enum MigrationErrorReason
     /// <summary>The preflight check found an error.</summary>
     PreflightFailed = 25,
 
-<<<<<<< HEAD
     /// <summary>
     /// The hosts demand different protection of the connections between them, or the one that answers is not the one that was meant.
     /// </summary>
     LinkRefused = 26,
-=======
+
     /// <summary>The agent of a host failed in a way that it did not expect; its log says how.</summary>
-    AgentFailed = 26,
->>>>>>> 27ec71f (Give the hosts of one machine a typed control API, and reach it as one more IMigrationHost over gRPC)
+    AgentFailed = 27,
 }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hosts.Remote.Messages;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
 using Contract = VmMigration.Engine.Hosts.Remote.Contract;
 
 namespace VmMigration.HostAgent.Services;
@@ -28,5 +29,14 @@ internal sealed class IncomingMigrationService(IMigrationHost host) : Contract.I
             MessageFields.ToGuid(request.MigrationId, "WithdrawIncomingRequest.migration_id"), context.CancellationToken)
             .ConfigureAwait(false);
         return new();
+    }
+
+    public override async Task<Contract.GetIncomingOutcomeResponse> GetOutcome(
+        Contract.GetIncomingOutcomeRequest request, ServerCallContext context)
+    {
+        MigrationOutcome outcome = await host.GetIncomingOutcomeAsync(
+            MessageFields.ToGuid(request.MigrationId, "GetIncomingOutcomeRequest.migration_id"), context.CancellationToken)
+            .ConfigureAwait(false);
+        return new() { Outcome = MessageFields.ToMessage<Contract.MigrationOutcome>(outcome) };
     }
 }

@@ -50,6 +50,7 @@ internal static class FailureTrailer
         MigrationErrorReason.PrerequisiteMissing => StatusCode.FailedPrecondition,
         MigrationErrorReason.PreflightFailed => StatusCode.FailedPrecondition,
         MigrationErrorReason.VersionMismatch => StatusCode.FailedPrecondition,
+        MigrationErrorReason.LinkRefused => StatusCode.FailedPrecondition,
         MigrationErrorReason.Undecided => StatusCode.FailedPrecondition,
         MigrationErrorReason.AccessDenied => StatusCode.PermissionDenied,
         MigrationErrorReason.TicketRefused => StatusCode.PermissionDenied,

@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts.Remote.Messages;
 
@@ -15,6 +16,7 @@ internal static class MigrationMessages
             VmName = record.VmName,
             SourceHostName = record.SourceHostName,
             DestinationHostName = record.DestinationHostName,
+            LinkSecurity = MessageFields.ToMessage<Contract.LinkSecurity>(record.LinkSecurity),
             State = MessageFields.ToMessage<Contract.MigrationState>(record.State),
             StartedAt = Timestamp.FromDateTimeOffset(record.StartedAt),
             EndedAt = record.EndedAt is { } endedAt ? Timestamp.FromDateTimeOffset(endedAt) : null,
@@ -34,6 +36,7 @@ internal static class MigrationMessages
         VmName = message.VmName,
         SourceHostName = message.SourceHostName,
         DestinationHostName = message.DestinationHostName,
+        LinkSecurity = MessageFields.ToEnum<LinkSecurity>(message.LinkSecurity, "MigrationStatus.link_security"),
         State = MessageFields.ToEnum<MigrationState>(message.State, "MigrationStatus.state"),
         StartedAt = MessageFields.ToTime(message.StartedAt, "MigrationStatus.started_at"),
         EndedAt = MessageFields.ToOptionalTime(message.EndedAt, "MigrationStatus.ended_at"),

@@ -1,6 +1,7 @@
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Paths;
+using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts.Remote.Messages;
 
@@ -35,6 +36,7 @@ internal static class ResultMessages
             Postcopy = record.Postcopy?.ToMessage(),
             MinVcpuShare = record.MinVcpuShare,
             Channels = record.Channels,
+            LinkSecurity = MessageFields.ToMessage<Contract.LinkSecurity>(record.LinkSecurity),
             PathKind = MessageFields.ToMessage<Contract.MobilityPathKind>(record.PathKind),
             PathSetup = record.PathSetup is { } pathSetup ? MessageFields.ToMessage(pathSetup) : null,
         };
@@ -75,6 +77,7 @@ internal static class ResultMessages
         Postcopy = message.Postcopy?.ToRecord(),
         MinVcpuShare = message.MinVcpuShare,
         Channels = message.Channels,
+        LinkSecurity = MessageFields.ToEnum<LinkSecurity>(message.LinkSecurity, "MigrationResult.link_security"),
         PathKind = MessageFields.ToEnum<MobilityPathKind>(message.PathKind, "MigrationResult.path_kind"),
         PathSetup = MessageFields.ToOptionalTimeSpan(message.PathSetup, "MigrationResult.path_setup"),
         Accelerator = message.HasAccelerator ? message.Accelerator : null,
