@@ -47,5 +47,10 @@ traces.SetAction((parse, cancellationToken) => new TraceComparison(
     parse.GetValue(memory), TimeSpan.FromSeconds(parse.GetValue(armed)), TimeSpan.FromMilliseconds(parse.GetValue(pass)))
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
-var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages };
+var channels = new Option<int>("--channels") { Description = "Data connections.", DefaultValueFactory = _ => 1 };
+var link = new Command("link", "The same embedded VM over the loopback device, in plain text and inside TLS.") { rounds, memory, channels };
+link.SetAction((parse, cancellationToken) => new LinkComparison(parse.GetValue(memory), parse.GetValue(channels))
+    .RunAsync(parse.GetValue(rounds), cancellationToken));
+
+var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, link };
 return await root.Parse(args).InvokeAsync();
