@@ -83,19 +83,23 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Func<LocalHostParts, ILocalHostMigrations> openMigrations, CancellationToken cancellationToken)
     {
         VmSpecificationCheck.RequireHostName(options.Name);
-        var link = new LinkPolicy(options.LinkSecurity, options.ListenAddress);
         var directory = HostDirectory.Open(options.StateDirectory);
         HostLog? log = null;
         HostJournal? journal = null;
+        LinkPolicy? link = null;
         LocalHostParts parts;
         try
         {
             log = HostLog.Open(options, directory);
             journal = HostJournal.Open(directory);
+            link = new LinkPolicy(
+                options.LinkSecurity, options.ListenAddress,
+                directory.IsTemporary ? null : Path.Combine(directory.Path, "link-certificate.pem"));
             parts = new(options, directory, log, journal, makeHypervisors(options, directory), link);
         }
         catch
         {
+            link?.Dispose();
             journal?.Dispose();
             log?.Dispose();
             directory.Dispose();

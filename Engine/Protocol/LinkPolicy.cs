@@ -14,16 +14,21 @@ internal sealed class LinkPolicy : IDisposable
         + " Plain.";
 
     private readonly LinkSecurity? demanded;
+    private readonly string? certificatePath;
+    private readonly Func<string?> tlsObstacle;
     private readonly Lock gate = new();
     private LinkCertificate? certificate;
 
     /// <param name="demanded">What the host was opened with; null demands TLS unless an address is a loopback address.</param>
     /// <param name="listenAddress">The address migrations arrive on.</param>
+    /// <param name="certificatePath">File that keeps the host's certificate over a restart; null keeps it in memory only.</param>
+    /// <param name="tlsObstacle">Why this machine cannot open TLS 1.3, null where it can; asked only where TLS is demanded.</param>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidArgument"/> for a value that is none; <see cref="MigrationErrorReason.PrerequisiteMissing"/>
     /// where this machine cannot do what is demanded.
     /// </exception>
-    public LinkPolicy(LinkSecurity? demanded, IPAddress listenAddress)
+    public LinkPolicy(
+        LinkSecurity? demanded, IPAddress listenAddress, string? certificatePath = null, Func<string?>? tlsObstacle = null)
     {
         if (demanded is not (null or LinkSecurity.Plain or LinkSecurity.Tls))
         {
@@ -31,8 +36,10 @@ internal sealed class LinkPolicy : IDisposable
         }
 
         this.demanded = demanded;
+        this.certificatePath = certificatePath;
+        this.tlsObstacle = tlsObstacle ?? (() => TlsCapability.Obstacle);
         Security = For(listenAddress);
-        if (Security == LinkSecurity.Tls) TlsCapability.Require();
+        if (Security == LinkSecurity.Tls) TlsCapability.Require(this.tlsObstacle());
     }
 
     /// <summary>What is demanded of connections to other hosts and, on the address migrations arrive on, from them.</summary>
@@ -45,8 +52,12 @@ internal sealed class LinkPolicy : IDisposable
     public LinkCertificate? CertificateFor(IPAddress listenAddress)
     {
         if (For(listenAddress) == LinkSecurity.Plain) return null;
-        TlsCapability.Require();
-        lock (gate) return certificate ??= LinkCertificate.Create();
+        TlsCapability.Require(tlsObstacle());
+        lock (gate)
+        {
+            return certificate ??= certificatePath is null
+                ? LinkCertificate.Create() : LinkCertificate.Open(certificatePath, DateTimeOffset.UtcNow);
+        }
     }
 
     /// <summary>Refuses, as a source, an offer of less than this host demands.</summary>
