@@ -52,11 +52,13 @@ internal sealed class MigrationPair : IAsyncDisposable
     /// <param name="cancellationToken">Cancels the set-up.</param>
     /// <param name="fault">Wraps the destination's VM in one that fails.</param>
     /// <param name="sourceFault">Wraps the source's VM likewise.</param>
+    /// <param name="change">Makes of the offer the one the source is told.</param>
     /// <param name="security">What the destination demands of the connections.</param>
     public static async Task<MigrationPair> CreateAsync(
         EmbeddedGuest guest, long memoryBytes, int vcpus, MigrationOptions options, Func<IPEndPoint, IPEndPoint>? route,
         CancellationToken cancellationToken, Func<IVirtualMachine, IVirtualMachine>? fault = null,
-        Func<IVirtualMachine, IVirtualMachine>? sourceFault = null, LinkSecurity security = LinkSecurity.Plain)
+        Func<IVirtualMachine, IVirtualMachine>? sourceFault = null, LinkSecurity security = LinkSecurity.Plain,
+        Func<IncomingOffer, IncomingOffer>? change = null)
     {
         var specification = new VmSpecification { Name = "guest", MemoryBytes = memoryBytes, VcpuCount = vcpus, Embedded = guest };
         var hypervisor = new EmbeddedHypervisor();
@@ -72,6 +74,7 @@ internal sealed class MigrationPair : IAsyncDisposable
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
         IncomingOffer offer = listener.MakeOffer(incoming) with { Address = endpoint.Address.ToString(), Port = endpoint.Port };
+        if (change is not null) offer = change(offer);
         var outgoing = new SourceMigration(
             new BareVm(sourceFault is null ? source : sourceFault(source)),
             new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);

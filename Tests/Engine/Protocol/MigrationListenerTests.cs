@@ -1,11 +1,8 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Serilog;
-using Serilog.Core;
-using Serilog.Events;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Migration;
@@ -245,18 +242,5 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         public void AttachRecovery(ControlConnection connection) => throw new NotSupportedException();
 
         public void ReceivePages(DataConnection connection, int channel) => throw new NotSupportedException();
-    }
-
-    private sealed class LogLines : ILogEventSink
-    {
-        private readonly ConcurrentQueue<string> lines = new();
-
-        public void Emit(LogEvent logEvent)
-        {
-            lines.Enqueue(logEvent.RenderMessage(System.Globalization.CultureInfo.InvariantCulture));
-            if (lines.Count > 1000) lines.TryDequeue(out _);
-        }
-
-        public int Count(string text) => lines.Count(line => line.Contains(text, StringComparison.Ordinal));
     }
 }
