@@ -52,7 +52,7 @@ internal sealed class TlsAccess(AgentCertificates certificates, IReadOnlyCollect
             {
                 string why = connection.Items.TryGetValue(refusalKey, out object? refusal) ? (string)refusal!
                     : $"it did not complete a TLS 1.3 handshake within {handshakeLimit.TotalSeconds:F0} s";
-                log.Warning("Refused {Client} at {Listener}: {Why}", connection.RemoteEndPoint, connection.LocalEndPoint, why);
+                log.Warning("Refused {Client} at {Listener}: {Why}", $"{connection.RemoteEndPoint}", $"{connection.LocalEndPoint}", why);
             }
         }
     }
@@ -89,7 +89,7 @@ internal sealed class TlsAccess(AgentCertificates certificates, IReadOnlyCollect
         }
 
         log.Debug("Let in {Client}: {Subject}, serial number {SerialNumber}",
-            connection.RemoteEndPoint, certificate!.Subject, certificate.SerialNumber);
+            $"{connection.RemoteEndPoint}", certificate!.Subject, certificate.SerialNumber);
         return true;
     }
 

@@ -49,7 +49,7 @@ internal static class CertificateFile
             throw new MigrationException(MigrationErrorReason.AccessDenied, $"{what} cannot be read: {e.Message}",
                 "Give the file to the user that reads it; keys are for their owner only.", e);
         }
-        catch (Exception e) when (e is IOException or CryptographicException)
+        catch (Exception e) when (e is IOException or CryptographicException or ArgumentException)
         {
             throw new MigrationException(MigrationErrorReason.InvalidArgument, $"{what} cannot be used: {e.Message}",
                 "Name PEM files of a certificate and of the key that belongs to it.", e);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Xunit;
 
 namespace VmMigration.Functional.Tests.HostAgent;
 
@@ -9,7 +10,7 @@ internal sealed class AgentOutput
     private const string MetricsPrefix = "Metrics at ";
     private const string MigrationPrefix = "VMs arrive at ";
 
-    private static readonly TimeSpan waitLimit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan waitLimit = TimeSpan.FromSeconds(30);
 
     private readonly Lock gate = new();
     private readonly List<string> lines = [];
@@ -38,15 +39,18 @@ internal sealed class AgentOutput
         process.BeginErrorReadLine();
     }
 
-    public Task WaitForAsync(string text, CancellationToken cancellationToken)
+    public async Task WaitForAsync(string text, CancellationToken cancellationToken)
     {
+        var seen = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (gate)
         {
-            if (lines.Any(line => line.Contains(text, StringComparison.Ordinal))) return Task.CompletedTask;
-            var seen = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (lines.Any(line => line.Contains(text, StringComparison.Ordinal))) return;
             awaited.Add((text, seen));
-            return seen.Task.WaitAsync(waitLimit, cancellationToken);
         }
+
+        Task first = await Task.WhenAny(seen.Task, Task.Delay(waitLimit, cancellationToken));
+        cancellationToken.ThrowIfCancellationRequested();
+        if (first != seen.Task) Assert.Fail($"The agent did not write '{text}' within {waitLimit}; it wrote:\n{Text}");
     }
 
     private List<string> Find(string prefix)
