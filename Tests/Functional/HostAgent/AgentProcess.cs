@@ -5,6 +5,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using VmMigration.Engine.Hosts.Certificates;
+using VmMigration.Engine.Hosts.Remote;
 using Xunit;
 
 namespace VmMigration.Functional.Tests.HostAgent;
@@ -86,6 +87,10 @@ internal sealed partial class AgentProcess : IAsyncDisposable
             .Select(uri => JsonValue.Create(uri.ToString()))]);
         configuration["migration"]!["listenPort"] = IPEndPoint.Parse(output.MigrationEndpoint!).Port;
     }
+
+    /// <summary>Connects as the lab's client; the caller disposes of the host, which outlives restarts of the agent.</summary>
+    public Task<RemoteHost> ConnectAsync(CancellationToken cancellationToken) => RemoteHost.ConnectAsync(
+        new() { Uri = Uri, Certificate = Lab.ClientCertificate, TrustedAuthorities = [Lab.AuthorityCertificate] }, cancellationToken);
 
     /// <summary>Ends it at once, as a crash does.</summary>
     public async Task KillAsync()
