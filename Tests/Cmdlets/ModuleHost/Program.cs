@@ -5,7 +5,9 @@ using System.Runtime.Loader;
 using System.Text.Json;
 
 // Imports the module at args[0], runs the script args[1] and prints, as JSON, the script's output, its errors and which load context
-// holds which assembly. This program knows nothing of the module, as pwsh does not.
+// holds which assembly. This program knows nothing of the module, as pwsh does not; and it has loaded a package that the module needs, in
+// a version of its own, as another module may have.
+_ = typeof(Microsoft.Extensions.Logging.ILogger).Assembly.GetName().Version;
 Environment.SetEnvironmentVariable("POWERSHELL_TELEMETRY_OPTOUT", "1");
 using Runspace runspace = RunspaceFactory.CreateRunspace(InitialSessionState.CreateDefault2());
 runspace.Open();
