@@ -1,17 +1,23 @@
 using System.Management.Automation;
 using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hosts.Remote;
 
 namespace VmMigration.Cmdlets;
 
-/// <summary>Closes a host of this session.</summary>
+/// <summary>Takes hosts out of this session: ends the connection to an agent's, closes one of this process.</summary>
 /// <remarks>
-/// Embedded VMs live in this process and end with their host; a host that still runs any, or that takes part in a migration, is closed
-/// only with -Force.
+/// What an agent serves does not depend on this session: its VMs run on and its migrations go on, and Connect-MigrationHost finds them again.
+/// A host that New-MigrationHost opened lives in this process: embedded VMs end with it, migrations that are not committed are rolled back.
+/// Where it still runs any, or takes part in a migration, it is closed only with -Force.
 /// </remarks>
 /// <example>
-/// <code>Get-MigrationHost | Disconnect-MigrationHost -Force</code>
-/// <para>Closes all hosts and ends their embedded VMs.</para>
+/// <code>Disconnect-MigrationHost kvm01</code>
+/// <para>Ends the connection to an agent and leaves everything on its machine as it is.</para>
+/// </example>
+/// <example>
+/// <code>Disconnect-MigrationHost * -Force</code>
+/// <para>Takes all hosts out of the session, those that do not answer too, and ends the embedded VMs of this process.</para>
 /// </example>
 [Cmdlet(VerbsCommunications.Disconnect, "MigrationHost", SupportsShouldProcess = true)]
 public sealed class DisconnectMigrationHostCommand : MigrationCmdlet
@@ -23,11 +29,11 @@ public sealed class DisconnectMigrationHostCommand : MigrationCmdlet
     [Alias("HostName")]
     public string[] Name { get; set; } = [];
 
-    /// <summary>Close the host even where embedded VMs or migrations end with it.</summary>
+    /// <summary>Close a host of this process even where embedded VMs or migrations end with it. Agents need none.</summary>
     [Parameter]
     public SwitchParameter Force { get; set; }
 
-    /// <summary>Closes each host that matches.</summary>
+    /// <summary>Closes or disconnects each host that matches.</summary>
     protected override void ProcessRecord()
     {
         foreach (string pattern in Name)
@@ -35,10 +41,11 @@ public sealed class DisconnectMigrationHostCommand : MigrationCmdlet
             IReadOnlyList<IMigrationHost>? hosts = Attempt(pattern, _ => Task.FromResult(HostRegistry.Find(pattern)));
             foreach (IMigrationHost host in hosts ?? [])
             {
-                if (!ShouldProcess(host.Name, "Close migration host")) continue;
+                bool isAgent = host is RemoteHost;
+                if (!ShouldProcess(host.Name, isAgent ? "Disconnect from host agent" : "Close migration host")) continue;
                 Attempt(host.Name, async token =>
                 {
-                    if (!Force) await RefuseToLoseAnythingAsync(host, token).ConfigureAwait(false);
+                    if (!Force && !isAgent) await RefuseToLoseAnythingAsync(host, token).ConfigureAwait(false);
                     await HostRegistry.CloseAsync(host.Name).ConfigureAwait(false);
                 });
             }

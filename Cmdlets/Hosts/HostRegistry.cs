@@ -24,11 +24,13 @@ internal static class HostRegistry
         throw NameTaken(name);
     }
 
+    /// <summary>The host of exactly this name; null where this session has none.</summary>
+    public static IMigrationHost? TryGet(string name) => Hosts.GetValueOrDefault(name);
+
     /// <summary>The host of exactly this name.</summary>
-    public static IMigrationHost Get(string name) =>
-        Hosts.TryGetValue(name, out IMigrationHost? host) ? host : throw new MigrationException(
-            MigrationErrorReason.HostNotFound, $"This session has no host '{name}'.",
-            "Get-MigrationHost lists the hosts of this session; New-MigrationHost makes one.");
+    public static IMigrationHost Get(string name) => TryGet(name) ?? throw new MigrationException(
+        MigrationErrorReason.HostNotFound, $"This session has no host '{name}'.",
+        "Get-MigrationHost lists the hosts of this session; New-MigrationHost makes one, Connect-MigrationHost connects to an agent's.");
 
     /// <summary>All hosts, sorted by name.</summary>
     public static IReadOnlyList<IMigrationHost> All() => [.. Hosts.OrderBy(entry => entry.Key, StringComparer.OrdinalIgnoreCase)

@@ -103,7 +103,10 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     [Parameter(ParameterSetName = QemuKernel)]
     public string? KernelCommandLine { get; set; }
 
-    /// <summary>Disks: paths, or hashtables with Path, Format and ReadOnly, on storage both hosts reach under the same path.</summary>
+    /// <summary>
+    /// Disks: paths, or hashtables with Path, Format and ReadOnly, on storage both hosts reach under the same path. Paths for a host of an
+    /// agent are those of its machine; write them in full.
+    /// </summary>
     [Parameter(Mandatory = true, ParameterSetName = Qemu)]
     [Parameter(ParameterSetName = QemuKernel)]
     public VmDisk[] Disk { get; set; } = [];
@@ -162,7 +165,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
                 VcpuCount = VcpuCount,
                 Backing = (Engine.Hypervisors.MemoryBacking)MemoryBacking,
                 Embedded = ParameterSetName == Embedded ? SpecifyEmbedded() : null,
-                Qemu = DemoGuest ? await BuildDemoGuestAsync(token).ConfigureAwait(false) : qemu,
+                Qemu = DemoGuest ? await BuildDemoGuestAsync(host, token).ConfigureAwait(false) : qemu,
             };
             return await host.CreateVmAsync(specification, token).ConfigureAwait(false);
         });
@@ -191,13 +194,15 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
         ExtraArguments = ExtraArgument,
     };
 
-    private async Task<QemuGuest> BuildDemoGuestAsync(CancellationToken cancellationToken)
+    private async Task<QemuGuest> BuildDemoGuestAsync(IMigrationHost host, CancellationToken cancellationToken)
     {
+        await HostFiles.RequireThisMachineAsync(host, "-DemoGuest",
+            "Make the VM from a kernel and disks of that machine: -KernelPath, -InitrdPath, -Disk.", cancellationToken).ConfigureAwait(false);
         var demo = new QemuDemoGuest();
         demo = demo with { FillBytes = FillBytes ?? demo.FillBytes, RewriteBytes = RewriteBytes ?? demo.RewriteBytes };
         QemuGuest guest = await demo.BuildAsync(DemoGuestCache.Directory, cancellationToken).ConfigureAwait(false);
         return guest with { Accelerator = (Engine.Hypervisors.Qemu.QemuAccelerator)Accelerator };
     }
 
-    private string? ToFilePath(string? path) => path is null ? null : GetUnresolvedProviderPathFromPSPath(path);
+    private string? ToFilePath(string? path) => HostFiles.Name(HostName.Name, path, GetUnresolvedProviderPathFromPSPath);
 }

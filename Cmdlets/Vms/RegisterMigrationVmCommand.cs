@@ -12,7 +12,7 @@ namespace VmMigration.Cmdlets;
 [OutputType(typeof(MigrationVm))]
 public sealed class RegisterMigrationVmCommand : MigrationCmdlet
 {
-    /// <summary>QMP unix socket of the QEMU process; nothing else may be connected to it.</summary>
+    /// <summary>QMP unix socket of the QEMU process, on the host's machine; nothing else may be connected to it.</summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
     [Alias("QmpSocket")]
@@ -30,7 +30,7 @@ public sealed class RegisterMigrationVmCommand : MigrationCmdlet
     /// <summary>Adopts the VM.</summary>
     protected override void ProcessRecord()
     {
-        string path = GetUnresolvedProviderPathFromPSPath(QmpSocketPath);
+        string path = HostFiles.Name(HostName.Name, QmpSocketPath, GetUnresolvedProviderPathFromPSPath)!;
         if (!ShouldProcess(HostName.Name, $"Adopt VM at {path}")) return;
         VmDescription? vm = Attempt(
             path, token => HostRegistry.Get(HostName.Name).RegisterVmAsync(new VmRegistration(Name, path), token));

@@ -9,7 +9,8 @@ namespace VmMigration.Cmdlets;
 /// <summary>Waits until the serial consoles of VMs show a line, and writes that line.</summary>
 /// <remarks>
 /// Several VMs are waited for at once, with one time limit. A VM that ends meanwhile, or whose console has not shown the line in time,
-/// gives an error about it. VMs of the embedded hypervisor have no serial console.
+/// gives an error about it. VMs of the embedded hypervisor have no serial console, and that of a VM on another machine is a file there,
+/// which cannot be waited for from here.
 /// </remarks>
 /// <example>
 /// <code>Start-MigrationVm web01 -PassThru | Wait-MigrationVm -ConsoleLine 'login:' -Timeout 2min</code>
@@ -91,6 +92,11 @@ public sealed class WaitMigrationVmCommand : VmSelectionCmdlet
             Fail(MigrationErrorReason.VmExited, $"The console of {vm.Title} cannot be read: {exception.Message}",
                 "Refresh the VM with Get-MigrationVm: it may have been stopped or migrated.");
         }
+        catch (UnauthorizedAccessException exception)
+        {
+            Fail(MigrationErrorReason.AccessDenied, $"The console of {vm.Title} cannot be read: {exception.Message}",
+                "Ask as the account that the host's agent runs under, or as root.");
+        }
         catch (MigrationException exception)
         {
             queue.Post(() => WriteError(MigrationError.ToRecord(exception, MigrationVm.From(vm.Vm))));
@@ -108,6 +114,8 @@ public sealed class WaitMigrationVmCommand : VmSelectionCmdlet
                 "Start it first; only QEMU VMs that this module starts write their console to a file.");
         }
 
+        await HostFiles.RequireThisMachineAsync(vm.Host, "Wait-MigrationVm",
+            "Read the console on that machine, or wait in a session there.", cancellationToken).ConfigureAwait(false);
         using var console = new SerialConsoleReader(path, NewOnly);
         while (true)
         {
