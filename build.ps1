@@ -27,6 +27,8 @@ function Build {
 }
 
 function Invoke-Acceptance {
+    # The tests of host agents start it.
+    dotnet build Cmdlets/Runner -c Release -v minimal
     Import-Module Pester -MinimumVersion 5.5 -ErrorAction SilentlyContinue
     if (-not (Get-Module Pester)) { throw 'Pester 5.5 or later is needed: Install-PSResource Pester -TrustRepository' }
     $pester = New-PesterConfiguration
