@@ -12,6 +12,7 @@
     TypesToProcess       = @('VmMigration.Types.ps1xml')
     CmdletsToExport      = @(
         'New-MigrationHost'
+        'Connect-MigrationHost'
         'Get-MigrationHost'
         'Test-MigrationHost'
         'Disconnect-MigrationHost'

@@ -1,6 +1,8 @@
 using System.Management.Automation;
 using System.Security.Cryptography.X509Certificates;
+using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hosts.Certificates;
 using VmMigration.Engine.Hosts.Remote;
 
 namespace VmMigration.Cmdlets;
@@ -30,6 +32,10 @@ public sealed class ConnectMigrationHostCommand : MigrationCmdlet
 {
     private const string ByCertificate = "Certificate";
     private const string ByThumbprint = "Thumbprint";
+    private const string AuthorityFileName = "ca.crt";
+
+    // A short break is mended without a word; of a longer one whoever waits for a migration is told, and it is still followed.
+    private static readonly TimeSpan ReconnectTimeLimit = TimeSpan.FromSeconds(3);
 
     /// <summary>
     /// Where the agent is reached: https://NAME:PORT or unix:///PATH. Written short, kvm01 means https://kvm01:7820, and a path a socket.
@@ -64,7 +70,7 @@ public sealed class ConnectMigrationHostCommand : MigrationCmdlet
 
     /// <summary>
     /// Authorities of which one must have issued the agent's certificate: PEM files or X509Certificate2 objects; no other is trusted then.
-    /// Without it, ca.crt beside the certificate's file where there is one, else those this machine trusts.
+    /// Without it, ca.crt beside the certificate's file.
     /// </summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     public CertificateReference[]? CertificateAuthority { get; set; }
@@ -81,5 +87,45 @@ public sealed class ConnectMigrationHostCommand : MigrationCmdlet
     protected override void ProcessRecord()
     {
         if (!ShouldProcess(Uri.ToString(), "Connect to host agent")) return;
+        // Here, for paths are resolved by the session, which only the pipeline thread may ask.
+        string? certificatePath = ToFilePath(Certificate?.FilePath);
+        string? keyPath = ToFilePath(KeyPath);
+        (string? Path, X509Certificate2? Certificate)[] authorities =
+            [.. CertificateAuthority?.Select(authority => (ToFilePath(authority.FilePath), authority.Certificate)) ?? BesideOf(certificatePath)];
+        MigrationHost? connected = Attempt(Uri, async token =>
+        {
+            var options = new RemoteHostOptions
+            {
+                Uri = Uri,
+                Certificate = certificatePath is null ? FindCertificate() : SessionCertificate.Read(certificatePath, keyPath),
+                TrustedAuthorities =
+                    [.. authorities.SelectMany(authority => authority.Certificate is { } given ? [given] : CertificateFile.ReadAll(authority.Path!))],
+                ReconnectTimeLimit = ReconnectTimeLimit,
+            };
+            IMigrationHost host = await HostRegistry.AddAsync(opening => ConnectAsync(options, opening), token).ConfigureAwait(false);
+            return MigrationHost.From(host, await host.DescribeAsync(token).ConfigureAwait(false));
+        });
+        if (connected is not null) WriteObject(connected);
     }
+
+    private static (string?, X509Certificate2?)[] BesideOf(string? certificatePath)
+    {
+        string? beside = certificatePath is null ? null : Path.Combine(Path.GetDirectoryName(certificatePath)!, AuthorityFileName);
+        return File.Exists(beside) ? [(beside, null)] : [];
+    }
+
+    private async Task<IMigrationHost> ConnectAsync(RemoteHostOptions options, CancellationToken cancellationToken)
+    {
+        RemoteHost host = await RemoteHost.ConnectAsync(options, cancellationToken).ConfigureAwait(false);
+        if (Name is null || string.Equals(host.Name, Name, StringComparison.OrdinalIgnoreCase)) return host;
+        await host.DisposeAsync().ConfigureAwait(false);
+        throw new MigrationException(MigrationErrorReason.InvalidArgument, $"The host at {options.Uri} is '{host.Name}', not '{Name}'.",
+            "Check the address, or leave -Name out.");
+    }
+
+    private X509Certificate2? FindCertificate() => ParameterSetName == ByThumbprint
+        ? SessionCertificate.Find(CertificateThumbprint, CertificateStoreLocation)
+        : Certificate?.Certificate;
+
+    private string? ToFilePath(string? path) => path is null ? null : GetUnresolvedProviderPathFromPSPath(path);
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hosts.Remote;
 
 namespace VmMigration.Cmdlets;
 
@@ -28,11 +29,14 @@ internal sealed class HostProbe
         {
             // The first answer may include making the connection.
             probe.Host = MigrationHost.From(host, await host.DescribeAsync(cancellationToken).ConfigureAwait(false));
-            if (probe.Host.Kind == HostKind.Local) return probe;
+            if (host is not RemoteHost agent) return probe;
             long askedAt = Stopwatch.GetTimestamp();
             await host.ListMigrationsAsync(cancellationToken).ConfigureAwait(false);
             probe.Add("Connection", true, string.Create(CultureInfo.InvariantCulture,
-                $"{probe.Host.Uri} answers in {Stopwatch.GetElapsedTime(askedAt).TotalMilliseconds:F1} ms."));
+                $"{agent.Uri} answers in {Stopwatch.GetElapsedTime(askedAt).TotalMilliseconds:F1} ms."));
+            probe.CheckCertificate("Certificate", agent.OwnCertificate);
+            probe.CheckCertificate("Agent certificate", agent.AgentCertificate);
+            probe.CheckVersion(probe.Host.EngineVersion);
         }
         catch (MigrationException exception)
         {
@@ -71,6 +75,18 @@ internal sealed class HostProbe
             ? "VMs travel unprotected, over this machine's loopback address only."
             : "VMs travel unprotected: whoever is on the way can read and change their memory. Open the host with LinkSecurity Tls.");
     }
+
+    private void CheckCertificate(string check, ShownCertificate? certificate)
+    {
+        if (certificate is null) return;
+        bool isValid = certificate.ValidUntil > DateTimeOffset.UtcNow;
+        Add(check, isValid, string.Create(CultureInfo.InvariantCulture,
+            $"{certificate.Subject} {(isValid ? "is valid until" : "expired at")} {certificate.ValidUntil:u}."));
+    }
+
+    private void CheckVersion(string version) => Add("Version", version == EngineVersion.Present, version == EngineVersion.Present
+        ? $"The agent and this module are {version}."
+        : $"The agent is {version} and this module {EngineVersion.Present}: run the same on all machines.");
 
     private void Add(string check, bool passed, string message) => connection.Add(new(hostName, check, passed, message));
 }

@@ -18,10 +18,17 @@ internal static class HostRegistry
         string name, Func<CancellationToken, Task<IMigrationHost>> open, CancellationToken cancellationToken)
     {
         if (Hosts.ContainsKey(name)) throw NameTaken(name);
+        return await AddAsync(open, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes a host in whose name is known only once it is open; closes it again where that is taken.</summary>
+    public static async Task<IMigrationHost> AddAsync(
+        Func<CancellationToken, Task<IMigrationHost>> open, CancellationToken cancellationToken)
+    {
         IMigrationHost host = await open(cancellationToken).ConfigureAwait(false);
-        if (Hosts.TryAdd(name, host)) return host;
+        if (Hosts.TryAdd(host.Name, host)) return host;
         await host.DisposeAsync().ConfigureAwait(false);
-        throw NameTaken(name);
+        throw NameTaken(host.Name);
     }
 
     /// <summary>The host of exactly this name; null where this session has none.</summary>
@@ -113,5 +120,5 @@ internal static class HostRegistry
 
     private static MigrationException NameTaken(string name) => new(
         MigrationErrorReason.InvalidState, $"This session has a host '{name}' already.",
-        "Choose another name, or close that host with Disconnect-MigrationHost.");
+        "Choose another name, or take that host out of the session with Disconnect-MigrationHost.");
 }

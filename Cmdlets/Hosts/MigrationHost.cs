@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hosts;
+using VmMigration.Engine.Hosts.Remote;
 
 namespace VmMigration.Cmdlets;
 
@@ -32,6 +33,9 @@ public sealed record MigrationHost
     /// <summary>Where the host's agent is reached; null for a host of this process.</summary>
     public Uri? Uri { get; init; }
 
+    /// <summary>Version of the program that serves the host.</summary>
+    public string EngineVersion { get; init; } = "";
+
     /// <summary>What the host demands of the connections that carry VMs.</summary>
     public LinkSecurity LinkSecurity { get; init; }
 
@@ -50,6 +54,9 @@ public sealed record MigrationHost
     internal static MigrationHost From(IMigrationHost connection, HostDescription host) => new()
     {
         Name = host.Name,
+        Kind = connection is RemoteHost ? HostKind.Agent : HostKind.Local,
+        Uri = (connection as RemoteHost)?.Uri,
+        EngineVersion = host.EngineVersion,
         MachineName = host.MachineName,
         ProcessorCount = host.ProcessorCount,
         MemoryBytes = host.MemoryBytes,

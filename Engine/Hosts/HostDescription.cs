@@ -28,6 +28,9 @@ public sealed record HostDescription
     /// <summary>Address and port migrations arrive on.</summary>
     public required string Endpoint { get; init; }
 
+    /// <summary>Version of the program that serves the host, as in <c>1.2.3</c>.</summary>
+    public string EngineVersion { get; init; } = Engine.EngineVersion.Present;
+
     /// <summary>What the host demands of the connections that carry VMs.</summary>
     public LinkSecurity LinkSecurity { get; init; } = LinkSecurity.Plain;
 

@@ -4,19 +4,21 @@ using System.Security.Cryptography.X509Certificates;
 namespace VmMigration.Engine.Hosts.Certificates;
 
 /// <summary>PEM files of certificates and keys.</summary>
-internal static class CertificateFile
+public static class CertificateFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode Everybody = OwnerOnly | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
     /// <summary>Writes a certificate and its key, each file at once; in between, the key is not that of the certificate, which readers refuse.</summary>
-    public static void Write(string certificatePath, string keyPath, X509Certificate2 certificate, ECDsa key)
+    internal static void Write(string certificatePath, string keyPath, X509Certificate2 certificate, ECDsa key)
     {
         Replace(keyPath, key.ExportPkcs8PrivateKeyPem() + "\n", OwnerOnly);
         Replace(certificatePath, certificate.ExportCertificatePem() + "\n", Everybody);
     }
 
     /// <summary>Reads a certificate with its key.</summary>
+    /// <param name="certificatePath">PEM file of the certificate.</param>
+    /// <param name="keyPath">PEM file of the private key, not encrypted; may be the same.</param>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidArgument"/> where a file is missing or holds something else, or the key is another one's;
     /// <see cref="MigrationErrorReason.AccessDenied"/> where this user may not read it.
@@ -25,6 +27,7 @@ internal static class CertificateFile
         $"The certificate '{certificatePath}' with the key '{keyPath}'", () => X509Certificate2.CreateFromPemFile(certificatePath, keyPath));
 
     /// <summary>Reads all certificates of a file.</summary>
+    /// <param name="path">PEM file.</param>
     /// <exception cref="MigrationException">As with <see cref="ReadWithKey"/>, and where the file holds no certificate.</exception>
     public static X509Certificate2Collection ReadAll(string path)
     {

@@ -17,15 +17,17 @@ internal static class AgentChannel
     private static readonly TimeSpan pingTimeLimit = TimeSpan.FromSeconds(10);
 
     /// <summary>Makes the channel; connects nothing yet.</summary>
+    /// <param name="options">Where to and with what.</param>
+    /// <param name="trusted">Called with the agent's certificate at each connection that is made.</param>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.InvalidArgument"/> for an address of another kind and where certificates are missing;
     /// <see cref="MigrationErrorReason.AccessDenied"/> for an own certificate that no agent would accept.
     /// </exception>
-    public static GrpcChannel Make(RemoteHostOptions options)
+    public static GrpcChannel Make(RemoteHostOptions options, Action<X509Certificate2> trusted)
     {
         SocketsHttpHandler handler = options.Uri switch
         {
-            { IsAbsoluteUri: true, Scheme: "https" } => MakeHandler(options, SecureWith(options), null),
+            { IsAbsoluteUri: true, Scheme: "https" } => MakeHandler(options, SecureWith(options, trusted), null),
             { IsAbsoluteUri: true, Scheme: "unix" or "file" } => MakeHandler(options, null, options.Uri.LocalPath),
             _ => throw new MigrationException(MigrationErrorReason.InvalidArgument,
                 $"'{options.Uri.OriginalString}' is no address of a host agent.",
@@ -61,7 +63,7 @@ internal static class AgentChannel
         return handler;
     }
 
-    private static SslClientAuthenticationOptions SecureWith(RemoteHostOptions options)
+    private static SslClientAuthenticationOptions SecureWith(RemoteHostOptions options, Action<X509Certificate2> trusted)
     {
         if (options.Certificate is not { } certificate)
         {
@@ -90,7 +92,11 @@ internal static class AgentChannel
             ClientCertificateContext = SslStreamCertificateContext.Create(certificate, additionalCertificates: null, offline: true),
             CertificateChainPolicy = policy,
             RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
-                AgentCertificates.RequireTrusted(options.Uri, shown as X509Certificate2, chain, errors),
+            {
+                bool isTrusted = AgentCertificates.RequireTrusted(options.Uri, shown as X509Certificate2, chain, errors);
+                if (isTrusted && shown is X509Certificate2 certificate) trusted(certificate);
+                return isTrusted;
+            },
         };
     }
 

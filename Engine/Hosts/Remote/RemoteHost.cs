@@ -27,7 +27,8 @@ public sealed partial class RemoteHost : IMigrationHost
     private RemoteHost(RemoteHostOptions options)
     {
         Uri = options.Uri;
-        channel = AgentChannel.Make(options);
+        if (options.Certificate is { } own) OwnCertificate = new(own);
+        channel = AgentChannel.Make(options, certificate => AgentCertificate = new(certificate));
         CallInvoker invoker = channel.CreateCallInvoker();
         hosts = new(invoker);
         vms = new(invoker);
@@ -45,6 +46,12 @@ public sealed partial class RemoteHost : IMigrationHost
 
     /// <summary>Name of the host, as its agent said when it was connected.</summary>
     public string Name { get; private set; } = "";
+
+    /// <summary>What this side shows; null over a unix socket.</summary>
+    public ShownCertificate? OwnCertificate { get; }
+
+    /// <summary>What the agent showed when it was connected last; null over a unix socket.</summary>
+    public ShownCertificate? AgentCertificate { get; private set; }
 
     /// <summary>Connects to an agent and asks it what it is.</summary>
     /// <exception cref="MigrationException">

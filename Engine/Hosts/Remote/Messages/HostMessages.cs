@@ -18,6 +18,7 @@ internal static class HostMessages
             AvailableMemoryBytes = record.AvailableMemoryBytes,
             StateDirectory = record.StateDirectory,
             Endpoint = record.Endpoint,
+            EngineVersion = record.EngineVersion,
             LinkSecurity = MessageFields.ToMessage<Contract.LinkSecurity>(record.LinkSecurity),
         };
         if (record.PathGatewayRefused is not null) message.PathGatewayRefused = record.PathGatewayRefused;
@@ -36,6 +37,7 @@ internal static class HostMessages
         AvailableMemoryBytes = message.AvailableMemoryBytes,
         StateDirectory = message.StateDirectory,
         Endpoint = message.Endpoint,
+        EngineVersion = message.EngineVersion,
         LinkSecurity = MessageFields.ToEnum<LinkSecurity>(message.LinkSecurity, "HostDescription.link_security"),
         PathAddresses = [.. message.PathAddresses],
         Paths = message.Paths.DistinctBy(path => path.Kind).ToDictionary(
