@@ -103,7 +103,7 @@ public sealed class HostAgentTests : IAsyncLifetime
     [Theory]
     [InlineData("-CertificateAuthority $pki/ca.crt", "AccessDenied")]
     [InlineData("-Certificate (New-MigrationHostCertificate admin ${pki}2 -Purpose Client) -CertificateAuthority $pki/ca.crt", "AccessDenied")]
-    [InlineData("-Certificate (New-MigrationHostCertificate admin ${pki}2 -Purpose Client)", "LinkRefused")]
+    [InlineData("-Certificate (New-MigrationHostCertificate admin ${pki}2 -Purpose Client)", "AccessDenied")]
     [InlineData("-Certificate $pki/none.crt", "InvalidArgument")]
     [InlineData("-Certificate $admin -Name other", "InvalidArgument")]
     [InlineData("-CertificateThumbprint 00112233", "InvalidArgument")]
