@@ -9,8 +9,8 @@ namespace VmMigration.Engine.Hosts;
 /// <param name="Address">Destination: address and port the offer named; null before it was made.</param>
 /// <param name="TicketHash">Destination: SHA-256 of the ticket, so that the ticket itself is nowhere on this disk.</param>
 /// <param name="Request">
-/// Source: what was asked for, with the offer and its ticket, so that the destination can be asked again after a restart; null before it
-/// was recorded and once the migration has ended.
+/// Source: what was asked for, with the offer, so that the destination can be asked again after a restart; null before it
+/// was recorded and once the migration has ended. In place of its ticket the offer has <see cref="Protocol.Hello.OutcomeTicketOf"/> that.
 /// </param>
 internal sealed record JournaledMigration(
     MigrationJournalEntry Entry, DateTimeOffset StartedAt, MigrationStatus? Status, string? Address, byte[]? TicketHash,

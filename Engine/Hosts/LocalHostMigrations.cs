@@ -188,7 +188,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         try
         {
             await migration.BeginAsync(cancellationToken).ConfigureAwait(false);
-            parts.Journal.SaveOffer(request.MigrationId, entrance.Endpoint.ToString(), SHA256.HashData(migration.Ticket.Span));
+            parts.Journal.SaveOffer(request.MigrationId, entrance.Endpoint.ToString(), Hello.OutcomeTicketOf(migration.Ticket.Span));
         }
         catch
         {
@@ -250,10 +250,10 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     }
 
     /// <summary>Answers from the journal a source that asks how a migration ended, also after a restart of this host.</summary>
-    private MigrationOutcome? FindOutcome(Guid migrationId, byte[] ticket)
+    private MigrationOutcome? FindOutcome(Guid migrationId, byte[] outcomeTicket)
     {
         if (parts.Journal.FindMigration(migrationId, MigrationRole.Destination) is not { TicketHash: { } hash } migration
-            || !CryptographicOperations.FixedTimeEquals(hash, SHA256.HashData(ticket)))
+            || !CryptographicOperations.FixedTimeEquals(hash, outcomeTicket))
         {
             return null;
         }

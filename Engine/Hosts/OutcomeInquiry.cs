@@ -151,7 +151,7 @@ internal sealed class OutcomeInquiry(UndecidedMigrations undecided, HostJournal 
     {
         var dialer = new MigrationDialer(offer);
         return await retry.ExecuteAsync(
-            async token => await dialer.AskOutcomeAsync(token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            async token => await dialer.AskOutcomeAsync(offer.Ticket, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
     }
 
     private bool IsOpen(Guid migrationId) => undecided.Find(migrationId).Entry.State == MigrationJournalState.Undecided;

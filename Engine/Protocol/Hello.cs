@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 
 namespace VmMigration.Engine.Protocol;
 
@@ -12,9 +13,15 @@ internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, G
     public const int TicketBytes = 32;
 
     /// <summary>The version this build speaks. A peer of another version is refused; see PROTOCOL.md.</summary>
-    public const ushort CurrentVersion = 2;
+    public const ushort CurrentVersion = 3;
 
     private static ReadOnlySpan<byte> Magic => "VMMIGRAT"u8;
+
+    /// <summary>
+    /// What a connection that asks for the outcome presents in place of the ticket: its SHA-256. Journals hold no more than that, so what is
+    /// on disk opens no connection that touches a VM.
+    /// </summary>
+    public static byte[] OutcomeTicketOf(ReadOnlySpan<byte> ticket) => SHA256.HashData(ticket);
 
     public byte[] ToBytes()
     {

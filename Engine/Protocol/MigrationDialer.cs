@@ -24,7 +24,7 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
     /// <param name="cancellationToken">Cancels the connecting.</param>
     public async Task<ControlConnection> ConnectControlAsync(ConnectionRole role, CancellationToken cancellationToken)
     {
-        (ControlConnection connection, ControlFrame answer) = await AskAsync(role, cancellationToken).ConfigureAwait(false);
+        (ControlConnection connection, ControlFrame answer) = await AskAsync(role, offer.Ticket, cancellationToken).ConfigureAwait(false);
         try
         {
             answer.Expect(FrameType.Welcome);
@@ -44,7 +44,7 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
         DataConnection? connection = null;
         try
         {
-            connection = new DataConnection(Connect(ConnectionRole.Data, channel, deadline.Token));
+            connection = new DataConnection(Connect(ConnectionRole.Data, channel, offer.Ticket, deadline.Token));
             using (deadline.Token.Register(connection.Dispose)) ReceiveWelcome(connection);
 
             // It may have been closed after its last byte.
@@ -61,10 +61,16 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
     }
 
     /// <summary>Asks the destination how the migration ended.</summary>
-    public async Task<MigrationOutcome> AskOutcomeAsync(CancellationToken cancellationToken)
+    public Task<MigrationOutcome> AskOutcomeAsync(CancellationToken cancellationToken) =>
+        AskOutcomeAsync(Hello.OutcomeTicketOf(offer.Ticket), cancellationToken);
+
+    /// <summary>Asks the destination how the migration ended, with what a journal keeps of the offer's ticket.</summary>
+    /// <param name="outcomeTicket"><see cref="Hello.OutcomeTicketOf"/> of the ticket.</param>
+    /// <param name="cancellationToken">Cancels the asking.</param>
+    public async Task<MigrationOutcome> AskOutcomeAsync(byte[] outcomeTicket, CancellationToken cancellationToken)
     {
         (ControlConnection connection, ControlFrame answer) =
-            await AskAsync(ConnectionRole.Outcome, cancellationToken).ConfigureAwait(false);
+            await AskAsync(ConnectionRole.Outcome, outcomeTicket, cancellationToken).ConfigureAwait(false);
         await using (connection.ConfigureAwait(false))
         {
             return answer.Expect(FrameType.Outcome).Read(ControlMessages.Default.OutcomeMessage).Outcome;
@@ -73,13 +79,13 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
 
     /// <summary>Connects, sends the hello and receives the frame that answers it.</summary>
     private async Task<(ControlConnection Connection, ControlFrame Answer)> AskAsync(
-        ConnectionRole role, CancellationToken cancellationToken)
+        ConnectionRole role, byte[] ticket, CancellationToken cancellationToken)
     {
         using CancellationTokenSource deadline = StartDeadline(cancellationToken);
         ControlConnection? connection = null;
         try
         {
-            connection = new(await Task.Run(() => Connect(role, 0, deadline.Token), deadline.Token).ConfigureAwait(false));
+            connection = new(await Task.Run(() => Connect(role, 0, ticket, deadline.Token), deadline.Token).ConfigureAwait(false));
             return (connection, await connection.ReceiveAsync(deadline.Token).ConfigureAwait(false));
         }
         catch (Exception error)
@@ -101,7 +107,7 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
     }
 
     /// <exception cref="OperationCanceledException">Where the deadline passed first.</exception>
-    private LinkTransport Connect(ConnectionRole role, int channel, CancellationToken deadline)
+    private LinkTransport Connect(ConnectionRole role, int channel, byte[] ticket, CancellationToken deadline)
     {
         if (offer.Security == LinkSecurity.Tls) TlsCapability.Require();
         IPEndPoint endpoint = FindEndpoint();
@@ -113,7 +119,7 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
             ConnectionSocket.Configure(socket);
             socket.Connect(endpoint);
             transport = Open(socket);
-            var hello = new Hello(Hello.CurrentVersion, role, channel, offer.MigrationId, offer.Ticket);
+            var hello = new Hello(Hello.CurrentVersion, role, channel, offer.MigrationId, ticket);
             transport.Send(hello.ToBytes());
             return transport;
         }

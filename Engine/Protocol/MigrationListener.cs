@@ -38,7 +38,7 @@ internal sealed class MigrationListener : IAsyncDisposable
     /// </param>
     /// <param name="hostName">Name of the host, for the peer.</param>
     /// <param name="log">Takes the reason of every refusal.</param>
-    /// <param name="findOutcome">How an ended migration of this id and ticket ended; null where it is not known.</param>
+    /// <param name="findOutcome">How an ended migration of this id and <see cref="Hello.OutcomeTicketOf"/> its ticket ended; null where it is not known.</param>
     /// <param name="network">Where the endpoint is; null for the ordinary network.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the endpoint cannot be listened on.</exception>
     public MigrationListener(
@@ -197,7 +197,7 @@ internal sealed class MigrationListener : IAsyncDisposable
 
         Hello hello = Hello.Parse(bytes);
         if (migrations.TryGetValue(hello.MigrationId, out IIncomingMigration? migration)
-            && CryptographicOperations.FixedTimeEquals(hello.Ticket, migration.Ticket.Span))
+            && CryptographicOperations.FixedTimeEquals(hello.Ticket, TicketFor(hello.Role, migration)))
         {
             return (hello, migration);
         }
@@ -212,6 +212,9 @@ internal sealed class MigrationListener : IAsyncDisposable
             MigrationErrorReason.TicketRefused, $"The ticket for migration {hello.MigrationId} is unknown or expired.",
             "Start the migration again.");
     }
+
+    private static ReadOnlySpan<byte> TicketFor(ConnectionRole role, IIncomingMigration migration) =>
+        role == ConnectionRole.Outcome ? Hello.OutcomeTicketOf(migration.Ticket.Span) : migration.Ticket.Span;
 
     private static void SendOutcome(LinkTransport transport, MigrationOutcome outcome) => transport.Send(Encode(
         FrameType.Outcome,

@@ -114,6 +114,26 @@ public sealed class TicketReplayTests : IAsyncDisposable
         Assert.Equal(MigrationOutcome.SourceOwns, await arriving);
     }
 
+    [Fact]
+    public async Task What_journals_keep_of_a_ticket_asks_for_the_outcome_and_opens_nothing_else()
+    {
+        (MigrationListener listener, DestinationMigration migration) = await ListenAsync(LinkSecurity.Tls);
+        IncomingOffer offer = listener.MakeOffer(migration);
+        byte[] kept = Hello.OutcomeTicketOf(offer.Ticket);
+        var dialer = new MigrationDialer(offer with { Ticket = kept });
+        Assert.Equal(MigrationOutcome.Pending, await dialer.AskOutcomeAsync(kept, Cancel));
+        await AssertTicketRefusedAsync(() => dialer.ConnectControlAsync(ConnectionRole.Control, Cancel));
+        await AssertTicketRefusedAsync(() => dialer.ConnectControlAsync(ConnectionRole.Recovery, Cancel));
+        await AssertTicketRefusedAsync(() => Task.Run(() => dialer.ConnectData(0, Cancel), Cancel));
+        await AssertTicketRefusedAsync(() => new MigrationDialer(offer).AskOutcomeAsync(offer.Ticket, Cancel));
+        Task<MigrationOutcome> arriving = migration.RunAsync(Cancel);
+        await using (await new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, Cancel))
+        {
+        }
+
+        Assert.Equal(MigrationOutcome.SourceOwns, await arriving);
+    }
+
     [Theory]
     [InlineData(LinkSecurity.Plain)]
     [InlineData(LinkSecurity.Tls)]
