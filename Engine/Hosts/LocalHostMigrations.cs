@@ -26,7 +26,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     {
         this.parts = parts;
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
-        listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome);
+        listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome,
+            parts.Options.Network);
         parts.Paths.Listen = (inside, network) =>
             new(inside, parts.Link.CertificateFor(inside.Address), parts.Options.Name, parts.Logger, FindOutcome, network);
 
@@ -217,7 +218,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         OutgoingVm place = await parts.Transfers
             .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);
         var migration = new SourceMigration(
-            place, request, parts.Options.Name, parts.Journal, parts.Logger, path?.Network, path?.Kind ?? MobilityPathKind.Direct);
+            place, request, parts.Options.Name, parts.Journal, parts.Logger, path?.Network ?? parts.Options.Network,
+            path?.Kind ?? MobilityPathKind.Direct);
         try
         {
             await migration.BeginAsync(cancellationToken).ConfigureAwait(false);

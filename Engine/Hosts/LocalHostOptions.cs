@@ -51,7 +51,7 @@ public sealed record LocalHostOptions
     /// <summary>How long a gateway's end of a mobility path stays without a packet of its hosts, which send one every few seconds.</summary>
     public TimeSpan PathGatewayIdleLimit { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>The network in which paths are built; null takes that of the process.</summary>
+    /// <summary>The network the host is in: what it listens on, connects from and builds paths on; null takes that of the process.</summary>
     internal PathNetwork? Network { get; init; }
 
     /// <summary>How long a guest may take to follow a request to shut down.</summary>

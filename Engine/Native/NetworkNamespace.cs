@@ -34,6 +34,10 @@ public sealed partial class NetworkNamespace : IDisposable
     /// <summary>The one this thread is in, which is that of the process unless <see cref="Run{T}"/> called.</summary>
     public static NetworkNamespace OpenCurrent() => new(OpenFile.ForReading(OfThisThread));
 
+    /// <summary>One that another process has.</summary>
+    /// <param name="path">A link to it, such as <c>/proc/PID/ns/net</c>, or that of a descriptor of it (proc_pid_fd(5)).</param>
+    public static NetworkNamespace Open(string path) => new(OpenFile.ForReading(path));
+
     /// <summary>Runs <paramref name="work"/> inside, on a thread of its own: sockets it opens and processes it starts stay inside.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.AccessDenied"/> without CAP_SYS_ADMIN; what <paramref name="work"/> throws passes as it is.

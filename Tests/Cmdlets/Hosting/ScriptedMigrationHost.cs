@@ -129,7 +129,8 @@ internal sealed partial class ScriptedMigrationHost : IMigrationHost
         AvailableMemoryBytes = 1,
         StateDirectory = "",
         Endpoint = "",
-        PathAddresses = ["192.0.2.1"],
+        // One for each of $a, $b and $c.
+        PathAddresses = [$"192.0.2.{Name[0] - 'a' + 1}"],
         Paths = new Dictionary<Engine.Paths.MobilityPathKind, string?>
         {
             [Engine.Paths.MobilityPathKind.Direct] = null,
