@@ -13,8 +13,8 @@ internal sealed record AgentCapability(string Name, int Number, string For, stri
         new("CAP_SYS_PTRACE", 19, "handling page faults of QEMU from outside, and attaching to a QEMU of another user",
             "no post-copy and no write traces in coarse units; a QEMU of another user is not adopted; where kernel.yama.ptrace_scope"
             + " is not 0, QEMU's own migration moves the memory"),
-        new("CAP_SYS_ADMIN", 21, "mounting file systems for guests on large pages, and network namespaces for Overlay paths",
-            "guests on 4 KiB pages, and no Overlay paths"),
+        new("CAP_SYS_ADMIN", 21, "mounting file systems for guests on large pages, and network namespaces for mobility paths",
+            "guests on 4 KiB pages, and Direct paths only"),
         new("CAP_NET_ADMIN", 12, "devices, addresses and rules of mobility paths", "Direct paths only"),
         new("CAP_SYS_NICE", 23, "mapping a guest's memory by large pages before it is touched", "the guest maps them as it touches them"),
     ];

@@ -76,7 +76,7 @@ internal sealed partial class AgentProcess : IAsyncDisposable
         await File.WriteAllTextAsync(configurationPath, configuration.ToJsonString(), cancellationToken);
         output = new();
         process?.Dispose();
-        process = await TiedProcess.StartAsync([.. Options.Launcher, "dotnet", ProgramPath, "host", "--config", configurationPath]);
+        process = await TiedProcess.StartAsync(Options.Launcher, ["dotnet", ProgramPath, "host", "--config", configurationPath]);
         output.Follow(process);
         Task listening = output.Listening;
         Task first = await Task.WhenAny(listening, process.WaitForExitAsync(cancellationToken)).WaitAsync(startLimit, cancellationToken);

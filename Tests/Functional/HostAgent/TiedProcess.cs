@@ -13,11 +13,15 @@ internal static class TiedProcess
 
     static TiedProcess() => new Thread(Serve) { IsBackground = true, Name = "starts processes" }.Start();
 
-    /// <summary>Starts a program with its output redirected. The process id is the program's own, also behind launchers that only exec.</summary>
-    public static Task<Process> StartAsync(IEnumerable<string> commandLine)
+    /// <summary>Starts a program with its output redirected. The process id is the program's own.</summary>
+    /// <param name="launcher">Command before it that only execs, such as <c>ip netns exec NAME</c>.</param>
+    /// <param name="commandLine">The program and its arguments.</param>
+    public static Task<Process> StartAsync(IEnumerable<string> launcher, IEnumerable<string> commandLine)
     {
-        var start = new ProcessStartInfo("setpriv") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in commandLine.Prepend("KILL").Prepend("--pdeathsig")) start.ArgumentList.Add(argument);
+        // Last before the program: a launcher that changes the user takes the tie off (prctl(2)).
+        string[] words = [.. launcher, "setpriv", "--pdeathsig", "KILL", .. commandLine];
+        var start = new ProcessStartInfo(words[0]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in words.Skip(1)) start.ArgumentList.Add(argument);
         var started = new TaskCompletionSource<Process>(TaskCreationOptions.RunContinuationsAsynchronously);
         orders.Add((start, started));
         return started.Task;
