@@ -52,5 +52,13 @@ var link = new Command("link", "The same embedded VM over the loopback device, i
 link.SetAction((parse, cancellationToken) => new LinkComparison(parse.GetValue(memory), parse.GetValue(channels))
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
-var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, link };
+var paths = new Command(
+    "paths", "Setting mobility paths up and rolling them back, and the throughput of a migration over each kind against Direct, in three "
+    + "networks of its own. Needs root.")
+{
+    rounds, memory,
+};
+paths.SetAction((parse, cancellationToken) => new PathComparison(parse.GetValue(memory)).RunAsync(parse.GetValue(rounds), cancellationToken));
+
+var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link };
 return await root.Parse(args).InvokeAsync();
