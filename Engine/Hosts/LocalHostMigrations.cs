@@ -285,7 +285,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
         finally
         {
-            if (path is not null) await path.EndAsync().ConfigureAwait(false);
+            if (path is not null) await path.EndAsync(migration.MayBeAsked).ConfigureAwait(false);
         }
     }
 
@@ -298,7 +298,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
         finally
         {
-            if (path is not null) await path.EndAsync().ConfigureAwait(false);
+            if (path is not null) await path.EndAsync(mayBeAsked: false).ConfigureAwait(false);
         }
 
         try

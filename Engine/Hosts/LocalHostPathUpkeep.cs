@@ -13,6 +13,9 @@ internal sealed class LocalHostPathUpkeep(
     private static readonly TimeSpan period = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan retryAfter = TimeSpan.FromSeconds(30);
 
+    // A source waits 30 s for the answer to its grant, and asks for another 30 s.
+    private static readonly TimeSpan askingLimit = TimeSpan.FromSeconds(65);
+
     private readonly CancellationTokenSource closing = new();
     private Task running = Task.CompletedTask;
 
@@ -60,6 +63,8 @@ internal sealed class LocalHostPathUpkeep(
     {
         { State: MobilityPathState.Ready } when end.Prepared is not NatGatewayEnd && Elapsed(end) >= options.PathUnusedLimit =>
             paths.RemoveUnusedAsync(end, "no migration took it up"),
+        { State: MobilityPathState.InUse } when end.IsLeaving && Elapsed(end) >= askingLimit =>
+            paths.RemoveUnusedAsync(end, "the source asks for the outcome no more"),
         { State: MobilityPathState.Failed } when Elapsed(end) >= retryAfter => RetryAsync(end),
         _ => Task.CompletedTask,
     };

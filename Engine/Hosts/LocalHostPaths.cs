@@ -166,7 +166,7 @@ internal sealed class LocalHostPaths : IAsyncDisposable
         registry.RequireOpen();
         if (!ends.TryGetValue(pathId, out LocalPathEnd? end)) return;
         using AsyncLock.Holder holder = await end.Changes.EnterAsync(cancellationToken).ConfigureAwait(false);
-        if (end.Snapshot is { State: MobilityPathState.InUse, MigrationId: { } user })
+        if (end.Snapshot is { State: MobilityPathState.InUse, MigrationId: { } user } && !end.IsLeaving)
         {
             throw new MigrationException(
                 MigrationErrorReason.InvalidState, $"Migration {user} uses path {pathId}.", "It goes with the migration: wait, or cancel that.");
@@ -203,13 +203,25 @@ internal sealed class LocalHostPaths : IAsyncDisposable
     }
 
     /// <summary>See <see cref="LocalPathUse.EndAsync"/>.</summary>
-    public Task EndAsync(LocalPathEnd end) => TryRemoveAsync(end);
+    public async Task EndAsync(LocalPathEnd end, bool mayBeAsked)
+    {
+        using AsyncLock.Holder holder = await end.Changes.EnterAsync(CancellationToken.None).ConfigureAwait(false);
+        if (mayBeAsked && !closed)
+        {
+            end.LastSignAt = clock.GetTimestamp();
+            end.IsLeaving = true;
+        }
+        else
+        {
+            await TryRemoveLockedAsync(end).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Removes an end that is neither in use nor gone; a failure is logged and stays with the end.</summary>
     public async Task RemoveUnusedAsync(LocalPathEnd end, string why)
     {
         using AsyncLock.Holder holder = await end.Changes.EnterAsync(CancellationToken.None).ConfigureAwait(false);
-        if (end.Snapshot is not { State: MobilityPathState.Ready or MobilityPathState.Failed }) return;
+        if (end.Snapshot is null || (end.Snapshot.State == MobilityPathState.InUse && !end.IsLeaving)) return;
         log.Information("Removing path {PathId}: {Why}", end.Request.PathId, why);
         await TryRemoveLockedAsync(end).ConfigureAwait(false);
     }

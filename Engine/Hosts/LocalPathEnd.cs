@@ -36,6 +36,9 @@ internal sealed class LocalPathEnd(MobilityPathRequest request, DateTimeOffset m
     /// <summary>When that was, or when the end was made (<see cref="TimeProvider.GetTimestamp"/>).</summary>
     public long LastSignAt { get; set; }
 
+    /// <summary>Whether its migration has ended and only questions for the outcome may still come.</summary>
+    public bool IsLeaving { get; set; }
+
     /// <summary>Changes what others see.</summary>
     public void Change(Func<MobilityPathEnd, MobilityPathEnd> change) =>
         Snapshot = change(Snapshot ?? new(request, MobilityPathState.Ready, madeAt, TimeSpan.Zero));

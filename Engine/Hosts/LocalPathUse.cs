@@ -22,5 +22,8 @@ internal sealed class LocalPathUse(LocalHostPaths paths, LocalPathEnd end)
     public Task ReturnAsync() => paths.ReturnAsync(end);
 
     /// <summary>The migration has ended, whichever way: the end is removed. What fails is kept with it and tried again.</summary>
-    public Task EndAsync() => paths.EndAsync(end);
+    /// <param name="mayBeAsked">
+    /// Whether the source may still ask over the path how it ended: then it is removed as soon as the source has given that up.
+    /// </param>
+    public Task EndAsync(bool mayBeAsked) => paths.EndAsync(end, mayBeAsked);
 }

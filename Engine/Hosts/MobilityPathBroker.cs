@@ -86,13 +86,22 @@ public static class MobilityPathBroker
     public static Task<TimeSpan?> TestAsync(Guid pathId, IMigrationHost source, CancellationToken cancellationToken) =>
         source.ProbePathAsync(pathId, cancellationToken);
 
-    /// <summary>Removes the ends that these hosts have of a path; tries every host before it reports the first failure.</summary>
+    /// <summary>
+    /// Removes the ends that these hosts have of a path; tries every host before it reports the first failure. A gateway, which does not
+    /// know whether its end is in use, comes last and only where the others had theirs removed.
+    /// </summary>
     /// <param name="pathId">The path.</param>
     /// <param name="hosts">Hosts that may have ends of it.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> while a migration uses it.</exception>
-    public static Task RemoveAsync(Guid pathId, IReadOnlyCollection<IMigrationHost> hosts, CancellationToken cancellationToken) =>
-        Task.WhenAll(hosts.Select(host => host.RemovePathAsync(pathId, cancellationToken)));
+    public static async Task RemoveAsync(Guid pathId, IReadOnlyCollection<IMigrationHost> hosts, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<MobilityPath> paths = await ListAsync(hosts, cancellationToken).ConfigureAwait(false);
+        if (paths.FirstOrDefault(path => path.PathId == pathId) is not { } present) return;
+        ILookup<bool, IMigrationHost> byRole = hosts.ToLookup(host => host.Name == present.GatewayHostName);
+        await Task.WhenAll(byRole[false].Select(host => host.RemovePathAsync(pathId, cancellationToken))).ConfigureAwait(false);
+        await Task.WhenAll(byRole[true].Select(host => host.RemovePathAsync(pathId, cancellationToken))).ConfigureAwait(false);
+    }
 
     private static async Task<MobilityPath> PrepareAsync(
         IMigrationHost[] hosts, IReadOnlyList<MobilityPathRequest> requests, CancellationToken cancellationToken)

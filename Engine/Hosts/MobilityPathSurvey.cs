@@ -16,7 +16,8 @@ internal sealed class MobilityPathSurvey
     private readonly HostDescription? gateway;
     private readonly List<PreflightFinding> findings = [];
 
-    private MobilityPathSurvey(MobilityPathKind kind, HostDescription source, HostDescription destination, HostDescription? gateway)
+    /// <summary>Draws the conclusions from what the hosts say.</summary>
+    public MobilityPathSurvey(MobilityPathKind kind, HostDescription source, HostDescription destination, HostDescription? gateway)
     {
         this.kind = kind;
         this.source = source;

@@ -46,6 +46,12 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     public MigrationOutcome Outcome => commit.Outcome;
 
+    /// <summary>
+    /// Whether, after a run over a mobility path, the source may still come back over it to ask how the migration ended: it has not hung up,
+    /// so its connection broke.
+    /// </summary>
+    public bool MayBeAsked { get; private set; }
+
     public bool TryClaim(ConnectionRole role, int channel) => role switch
     {
         ConnectionRole.Control => Outcome == MigrationOutcome.Pending && Interlocked.Exchange(ref controlClaimed, 1) == 0,
@@ -130,7 +136,13 @@ internal sealed class DestinationMigration : IIncomingMigration
             await first.DisposeAsync().ConfigureAwait(false);
         }
 
-        if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
+        if (control is not null)
+        {
+            MayBeAsked = request.PathId is not null && Outcome != MigrationOutcome.SourceOwns
+                && !await control.WaitForCloseAsync(farewellLimit).ConfigureAwait(false);
+            await control.DisposeAsync().ConfigureAwait(false);
+        }
+
         return Outcome;
     }
 

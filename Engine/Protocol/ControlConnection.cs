@@ -82,6 +82,27 @@ internal sealed class ControlConnection(LinkTransport transport) : IAsyncDisposa
         }
     }
 
+    /// <summary>
+    /// Waits until the peer has closed the connection, and reads past what it still says. False where it broke, or the peer did not close it
+    /// in time.
+    /// </summary>
+    public async Task<bool> WaitForCloseAsync(TimeSpan limit)
+    {
+        using var deadline = new CancellationTokenSource(limit);
+        try
+        {
+            while (true) await ReceiveAsync(deadline.Token).ConfigureAwait(false);
+        }
+        catch (MigrationException ended)
+        {
+            return ended.InnerException is EndOfStreamException;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
     public ValueTask DisposeAsync()
     {
         transport.Dispose();
