@@ -24,6 +24,9 @@ public sealed class LocalHost : IMigrationHost
     /// <inheritdoc/>
     public string Name => parts.Options.Name;
 
+    /// <summary>The ends of mobility paths, with what the kernel has for them.</summary>
+    internal LocalHostPaths Paths => parts.Paths;
+
     /// <summary>Address and port that VMs arrive on.</summary>
     internal string MigrationEndpoint => parts.Migrations.Endpoint.ToString();
 

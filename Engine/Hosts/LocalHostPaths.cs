@@ -262,7 +262,11 @@ internal sealed class LocalHostPaths : IAsyncDisposable
         {
             if (end.Listener is not null) await end.Listener.DisposeAsync().ConfigureAwait(false);
             end.Listener = null;
-            if (end.Prepared is { } prepared) await prepared.RemoveAsync(CancellationToken.None).ConfigureAwait(false);
+            if (end.Prepared is { } prepared)
+            {
+                if (end.Snapshot?.State == MobilityPathState.InUse) await prepared.DrainAsync(CancellationToken.None).ConfigureAwait(false);
+                await prepared.RemoveAsync(CancellationToken.None).ConfigureAwait(false);
+            }
             else await ProviderOf(request).RemoveLeftoverAsync(request, CancellationToken.None).ConfigureAwait(false);
             journal.DeletePathEnd(request.PathId);
             end.Snapshot = null;

@@ -129,6 +129,9 @@ internal sealed class DestinationMigration : IIncomingMigration
             await steps.TryAsync("report", () => commit.ReportAsync(control)).ConfigureAwait(false);
         }
 
+        MayBeAsked = request.PathId is not null && control is not null && Outcome != MigrationOutcome.SourceOwns
+            && !await control.WaitForCloseAsync(farewellLimit).ConfigureAwait(false);
+
         // A connection that was claimed but came after the offer had ended is closed by whichever side is later.
         if (!connected.TrySetCanceled(CancellationToken.None))
         {
@@ -136,13 +139,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             await first.DisposeAsync().ConfigureAwait(false);
         }
 
-        if (control is not null)
-        {
-            MayBeAsked = request.PathId is not null && Outcome != MigrationOutcome.SourceOwns
-                && !await control.WaitForCloseAsync(farewellLimit).ConfigureAwait(false);
-            await control.DisposeAsync().ConfigureAwait(false);
-        }
-
+        if (control is not null) await control.DisposeAsync().ConfigureAwait(false);
         return Outcome;
     }
 

@@ -21,6 +21,10 @@ internal sealed class NatPathEnd(NatPathProvider provider, NatHostPlan plan, Mob
     public void KeepAlive() => Tell(NatRuleset.AliveBytes);
 
     /// <inheritdoc/>
+    public override Task DrainAsync(CancellationToken cancellationToken) =>
+        PathSockets.DrainAsync(Network, plan.PeerVirtualAddress, cancellationToken);
+
+    /// <inheritdoc/>
     public override async Task RemoveAsync(CancellationToken cancellationToken)
     {
         Tell(NatRuleset.FarewellBytes);

@@ -85,7 +85,8 @@ internal sealed class NetworkProgram
             return new(MigrationErrorReason.AccessDenied, message, "Run as root, or grant the account CAP_NET_ADMIN and CAP_SYS_ADMIN.");
         }
 
-        if (said.Contains("File exists", StringComparison.Ordinal) || said.Contains("in use", StringComparison.Ordinal))
+        if (said.Contains("File exists", StringComparison.Ordinal) || said.Contains("already exists", StringComparison.Ordinal)
+            || said.Contains("in use", StringComparison.Ordinal))
         {
             return new(MigrationErrorReason.InvalidState, message, "Remove what has that name or number already, or make the path again.");
         }

@@ -23,6 +23,9 @@ internal sealed class OverlayPathEnd(NetworkNamespace inner, IPAddress address, 
     public override IPEndPoint? ListenEndpoint => listenEndpoint;
 
     /// <inheritdoc/>
+    public override Task DrainAsync(CancellationToken cancellationToken) => PathSockets.DrainAsync(Network, null, cancellationToken);
+
+    /// <inheritdoc/>
     public override async Task RemoveAsync(CancellationToken cancellationToken)
     {
         if (removed) return;

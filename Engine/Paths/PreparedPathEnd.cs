@@ -14,6 +14,9 @@ internal abstract class PreparedPathEnd
     /// <summary>Where the destination listens; null at the other hosts.</summary>
     public virtual IPEndPoint? ListenEndpoint => null;
 
+    /// <summary>Waits until the sockets of the path, which are closed, have delivered what they sent.</summary>
+    public virtual Task DrainAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>Removes it all, sockets apart; may be called again where it failed.</summary>
     /// <exception cref="MigrationException">Where something stayed.</exception>
     public abstract Task RemoveAsync(CancellationToken cancellationToken);

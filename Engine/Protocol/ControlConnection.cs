@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using VmMigration.Engine.Memory;
@@ -95,7 +96,10 @@ internal sealed class ControlConnection(LinkTransport transport) : IAsyncDisposa
         }
         catch (MigrationException ended)
         {
-            return ended.InnerException is EndOfStreamException;
+            // A socket that is closed while it waits for a frame resets its connection.
+            return ended.InnerException is EndOfStreamException
+                || (ended.InnerException as SocketException ?? ended.InnerException?.InnerException as SocketException)
+                    is { SocketErrorCode: SocketError.ConnectionReset };
         }
         catch (OperationCanceledException)
         {

@@ -13,7 +13,7 @@ public class NetworkProgramTests
         var network = new PathNetwork(space);
 
         MigrationException missing = await FailAsync(network, "link set nowhere up\n");
-        MigrationException taken = await FailAsync(network, "address add fd00::1/64 dev lo\naddress add fd00::1/64 dev lo\n");
+        MigrationException taken = await FailAsync(network, "route add blackhole 192.0.2.1\nroute add blackhole 192.0.2.1\n");
 
         Assert.Equal(MigrationErrorReason.SystemCallFailed, missing.Reason);
         Assert.Contains("try a thing", missing.Message, StringComparison.Ordinal);
