@@ -111,7 +111,8 @@ public sealed class MobilityPathTests : IAsyncLifetime
         string id = session.RunClean("\"$((New-MobilityPath Overlay $a $b).Id)\"").Single<string>();
         using var shell = PowerShell.Create(session.Runspace);
         string line = $"Test-MobilityPath {id[..8]}";
-        Assert.Equal([id], CommandCompletion.CompleteInput(line, line.Length, null, shell).CompletionMatches.Select(match => match.CompletionText));
+        string[] offered = [.. CommandCompletion.CompleteInput(line, line.Length, null, shell).CompletionMatches.Select(match => match.CompletionText)];
+        Assert.Equal([id], offered);
     }
 
     [Theory]
