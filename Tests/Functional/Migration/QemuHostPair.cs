@@ -40,23 +40,26 @@ internal sealed class QemuHostPair : IAsyncDisposable
     /// <param name="destinationRamDirectory">Where the destination's RAM files go; null makes a directory.</param>
     /// <param name="destinationFeatures">What the destination takes its kernel to give; null has it tried.</param>
     /// <param name="sourceFeatures">What the source takes its kernel to give; null has it tried.</param>
+    /// <param name="security">What both demand of the connections between them; null for what a host demands by itself.</param>
     public static async Task<QemuHostPair> OpenAsync(
         CancellationToken cancellationToken, string? destinationRamDirectory = null, KernelFeatures? destinationFeatures = null,
-        KernelFeatures? sourceFeatures = null)
+        KernelFeatures? sourceFeatures = null, LinkSecurity? security = null)
     {
         DirectoryInfo root = Directory.CreateTempSubdirectory("vmm-");
         string sourceRam = Directory.CreateDirectory($"/dev/shm/{root.Name}-a").FullName;
         string destinationRam = destinationRamDirectory ?? Directory.CreateDirectory($"/dev/shm/{root.Name}-b").FullName;
-        LocalHost source = await OpenHostAsync("source", Path.Combine(root.FullName, "a"), sourceRam, sourceFeatures, cancellationToken);
+        LocalHost source = await OpenHostAsync(
+            "source", Path.Combine(root.FullName, "a"), sourceRam, sourceFeatures, security, cancellationToken);
         LocalHost destination = await OpenHostAsync(
-            "destination", Path.Combine(root.FullName, "b"), destinationRam, destinationFeatures, cancellationToken);
+            "destination", Path.Combine(root.FullName, "b"), destinationRam, destinationFeatures, security, cancellationToken);
         return new(root, source, destination) { DestinationRamDirectory = destinationRam };
     }
 
     private static async Task<LocalHost> OpenHostAsync(
-        string name, string stateDirectory, string ramDirectory, KernelFeatures? features, CancellationToken cancellationToken)
+        string name, string stateDirectory, string ramDirectory, KernelFeatures? features, LinkSecurity? security,
+        CancellationToken cancellationToken)
     {
-        LocalHostOptions options = new() { Name = name, StateDirectory = stateDirectory, RamDirectory = ramDirectory };
+        LocalHostOptions options = new() { Name = name, StateDirectory = stateDirectory, RamDirectory = ramDirectory, LinkSecurity = security };
         return features is null
             ? await LocalHost.OpenAsync(options, cancellationToken)
             : new(await LocalHostParts.OpenAsync(
