@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Text.Json;
 using Serilog;
 using VmMigration.Engine.Paths;
 
@@ -53,7 +55,7 @@ internal sealed class LocalHostPathUpkeep(
             LocalPathEnd[] gateways = [.. ends.Where(end => end.Prepared is NatGatewayEnd)];
             if (gateways.Length > 0) await LookAtGatewaysAsync(gateways).ConfigureAwait(false);
         }
-        catch (MigrationException error)
+        catch (Exception error) when (error is MigrationException or SocketException or JsonException)
         {
             log.Error(error, "The ends of mobility paths could not be looked after; it is tried again");
         }
