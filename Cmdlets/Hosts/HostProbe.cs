@@ -34,13 +34,18 @@ internal sealed class HostProbe
             await host.ListMigrationsAsync(cancellationToken).ConfigureAwait(false);
             probe.Add("Connection", true, string.Create(CultureInfo.InvariantCulture,
                 $"{agent.Uri} answers in {Stopwatch.GetElapsedTime(askedAt).TotalMilliseconds:F1} ms."));
-            probe.CheckCertificate("Certificate", agent.OwnCertificate);
-            probe.CheckCertificate("Agent certificate", agent.AgentCertificate);
             probe.CheckVersion(probe.Host.EngineVersion);
         }
         catch (MigrationException exception)
         {
             probe.Add("Connection", false, $"{exception.Message} {exception.RecommendedAction}".TrimEnd());
+        }
+
+        if (host is RemoteHost known)
+        {
+            // Also where it does not answer: one that has expired may be why.
+            probe.CheckCertificate("Certificate", known.OwnCertificate);
+            probe.CheckCertificate("Agent certificate", known.AgentCertificate);
         }
 
         return probe;

@@ -114,8 +114,8 @@ Describe 'Host agents' {
     }
 
     It 'refuse who shows <What>, log it and go on' -ForEach @(
-        @{ What = 'no certificate'; Make = { @{} } }
-        @{ What = 'one of another authority'; Make = { @{ Certificate = New-MigrationHostCertificate other (Join-Path $root other) -Purpose Client } } }
+        @{ What = 'a certificate of another authority'; Made = @{ Authority = 'other'; Purpose = 'Client' } }
+        @{ What = 'one that is out of date'; Made = @{ Authority = 'pki'; Purpose = 'Client' }; Outdated = $true }
     ) {
         Disconnect-MigrationHost agent-1
         $shown = & $Make
@@ -137,7 +137,7 @@ Describe 'Host agents' {
         $failures.Count | Should -Be 1
         $failures[0].FullyQualifiedErrorId | Should -BeLike 'ConnectionLost,*'
         $failures[0].TargetObject | Should -Be agent-2
-        (Test-MigrationHost agent-2).Passed | Should -BeFalse
+        (Test-MigrationHost agent-2 | Where-Object Check -EQ Connection).Passed | Should -BeFalse
         Start-Agent agent-2 $port
         (Get-MigrationHost agent-2).Name | Should -Be agent-2
     }

@@ -7,46 +7,19 @@ namespace VmMigration.Cmdlets.Tests;
 /// <summary>
 /// Connect, migrate, disconnect: with two agents in processes of their own, certificates made by the module, and TLS between all of them.
 /// </summary>
-/// <remarks>An agent that a test stops must not be missed by the tests of other classes, so this does not run beside them.</remarks>
 [Collection(nameof(HostAgentTests))]
 [CollectionDefinition(nameof(HostAgentTests), DisableParallelization = true)]
-public sealed class HostAgentTests : IAsyncLifetime
+public sealed class HostAgentTests(HostAgentPair agents) : IClassFixture<HostAgentPair>, IDisposable
 {
-    private readonly ModuleSession session = new();
-    private readonly string directory = Directory.CreateTempSubdirectory("vma").FullName;
-    private HostAgentProcess first = null!;
-    private HostAgentProcess second = null!;
+    private readonly ModuleSession session = agents.Session;
 
-    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync()
-    {
-        session.RunClean($"""
-            $pki = '{directory}/pki'
-            $null = $a, $b | New-MigrationHostCertificate -Authority $pki -IPAddress 127.0.0.1
-            $admin = New-MigrationHostCertificate admin $pki -Purpose Client -ValidFor 1h
-            """);
-        HostAgentProcess[] agents = await Task.WhenAll(new[] { session.HostA, session.HostB }.Select(name =>
-            HostAgentProcess.StartAsync(directory, name, $"{directory}/pki/{name}.crt", Cancellation)));
-        (first, second) = (agents[0], agents[1]);
-        session.Runspace.SessionStateProxy.SetVariable("uriA", first.Uri);
-        session.Runspace.SessionStateProxy.SetVariable("uriB", second.Uri);
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        session.Dispose();
-        first?.Dispose();
-        second?.Dispose();
-        Directory.Delete(directory, recursive: true);
-        return ValueTask.CompletedTask;
-    }
+    public void Dispose() => agents.Clear();
 
     [Fact]
     public void Connect_migrate_disconnect()
     {
         MigrationHost connected = session.RunClean("Connect-MigrationHost $uriA -Certificate $admin.Certificate").Single<MigrationHost>();
-        Assert.Equal((session.HostA, HostKind.Agent, first.Uri), (connected.Name, connected.Kind, connected.Uri));
+        Assert.Equal((session.HostA, HostKind.Agent, agents.First.Uri), (connected.Name, connected.Kind, connected.Uri));
         session.RunClean("$uriB | Connect-MigrationHost -Certificate $admin -KeyPath $admin.KeyPath -CertificateAuthority $admin.CertificateAuthority");
         ScriptOutcome outcome = session.RunClean("""
             New-MigrationVm $vm $a 16MB -Program HotSetWriter -StepsPerSecond 2000 | Start-MigrationVm
@@ -67,7 +40,7 @@ public sealed class HostAgentTests : IAsyncLifetime
     [Fact]
     public void A_migration_goes_on_without_the_session_that_started_it()
     {
-        Connect();
+        agents.Connect();
         ScriptOutcome outcome = session.RunClean("""
             New-MigrationVm $vm $a 32MB -Program HotSetWriter -StepsPerSecond 2000 | Start-MigrationVm
             $migration = Start-VmMigration $vm $b -MaxBytesPerSecond 16MB
@@ -82,7 +55,7 @@ public sealed class HostAgentTests : IAsyncLifetime
     [Fact]
     public void One_name_on_two_agents_means_both_and_a_host_name_chooses()
     {
-        Connect();
+        agents.Connect();
         session.RunClean("$a, $b | ForEach-Object { New-MigrationVm $vm $_ 16MB }");
         Assert.Equal(2, session.RunClean("Get-MigrationVm $vm").Output.Count);
         session.RunClean("Start-MigrationVm $vm -HostName $b");
@@ -93,49 +66,34 @@ public sealed class HostAgentTests : IAsyncLifetime
     [Fact]
     public void A_certificate_object_and_a_socket_do_as_well()
     {
-        using X509Certificate2 certificate = X509Certificate2.CreateFromPemFile($"{directory}/pki/admin.crt", $"{directory}/pki/admin.key");
+        using X509Certificate2 certificate = X509Certificate2.CreateFromPemFile($"{agents.DirectoryPath}/pki/admin.crt", $"{agents.DirectoryPath}/pki/admin.key");
         session.Runspace.SessionStateProxy.SetVariable("certificate", certificate);
         session.RunClean("$null = Connect-MigrationHost $uriA $certificate -CertificateAuthority $pki/ca.crt -Name $a; Disconnect-MigrationHost $a");
-        MigrationHost connected = session.RunClean($"Connect-MigrationHost {first.Socket}").Single<MigrationHost>();
+        MigrationHost connected = session.RunClean($"Connect-MigrationHost {agents.First.Socket}").Single<MigrationHost>();
         Assert.Equal((session.HostA, "unix"), (connected.Name, connected.Uri!.Scheme));
     }
 
     [Theory]
-    [InlineData("-CertificateAuthority $pki/ca.crt", "AccessDenied")]
+    [InlineData("", "InvalidArgument")]
+    [InlineData("-CertificateAuthority $pki/ca.crt", "InvalidArgument")]
     [InlineData("-Certificate (New-MigrationHostCertificate admin ${pki}2 -Purpose Client) -CertificateAuthority $pki/ca.crt", "AccessDenied")]
     [InlineData("-Certificate (New-MigrationHostCertificate admin ${pki}2 -Purpose Client)", "AccessDenied")]
     [InlineData("-Certificate $pki/none.crt", "InvalidArgument")]
     [InlineData("-Certificate $admin -Name other", "InvalidArgument")]
     [InlineData("-CertificateThumbprint 00112233", "InvalidArgument")]
-    public void Nobody_is_connected_who_is_not_known_on_either_side(string arguments, string reason)
+    public void Nobody_is_connected_whom_the_other_side_does_not_know(string arguments, string reason)
     {
         ErrorRecord error = session.RunFailing($"Connect-MigrationHost $uriA {arguments}");
         Assert.Equal($"{reason},VmMigration.Cmdlets.ConnectMigrationHostCommand", error.FullyQualifiedErrorId);
         Assert.NotEmpty(error.ErrorDetails.RecommendedAction);
         Assert.Empty(session.RunClean("Get-MigrationHost *-$s").Output);
-        Connect();
-    }
-
-    [Fact]
-    public async Task Waiting_outlasts_an_agent_that_stops_and_starts_again()
-    {
-        Connect();
-        session.RunClean("New-MigrationVm $vm $a 64MB -Program HotSetWriter -StepsPerSecond 1000000 | Start-MigrationVm");
-        using PowerShell shell = session.CreateShell("Start-VmMigration $vm $b -MaxBytesPerSecond 1MB -Wait");
-        Task<PSDataCollection<PSObject>> waiting = shell.InvokeAsync();
-        Assert.True(SpinWait.SpinUntil(() => session.Host.Screen.Progress.Count > 0, TimeSpan.FromSeconds(30)));
-        Assert.Equal(0, await first.StopAsync(Cancellation));
-        await first.StartAgainAsync(Cancellation);
-        await waiting.WaitAsync(TimeSpan.FromMinutes(1), Cancellation);
-        // What was not committed is rolled back by the stop; whoever waited hears of it, at the latest from the agent that came after.
-        Assert.Equal(
-            MigrationState.RolledBack, Assert.IsType<VmMigrationOperation>(Assert.Single(shell.Streams.Error).TargetObject).State);
+        agents.Connect();
     }
 
     [Fact]
     public void Test_looks_at_the_connection_the_certificates_and_the_versions()
     {
-        Connect();
+        agents.Connect();
         Dictionary<string, HostCheck> checks = session.RunClean("Test-MigrationHost $a").All<HostCheck>().ToDictionary(check => check.Check);
         Assert.All(["Connection", "Certificate", "Version", "Link", "Memory", "Embedded"], name => Assert.True(checks[name].Passed, name));
         Assert.Contains("answers in", checks["Connection"].Message);
@@ -144,18 +102,11 @@ public sealed class HostAgentTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_views_fit_and_a_stopped_agent_is_found_out()
+    public void The_views_fit()
     {
-        Connect();
+        agents.Connect();
         string text = session.Render("Get-MigrationHost $a, $b; Test-MigrationHost $a");
         Assert.All(["Agent", "https://127.0.0.1:", "Uri", "Link"], essential => Assert.Contains(essential, text));
         Assert.All(text.Split('\n'), line => Assert.InRange(line.Length, 0, CapturingHost.Columns));
-        await second.StopAsync(Cancellation);
-        Assert.False(session.RunClean("Test-MigrationHost $b").Single<HostCheck>().Passed);
-        ErrorRecord error = session.RunFailing("Get-MigrationHost $b");
-        Assert.StartsWith("ConnectionLost,", error.FullyQualifiedErrorId);
-        session.RunClean("Disconnect-MigrationHost $b");
     }
-
-    private void Connect() => session.RunClean("$null = $uriA, $uriB | Connect-MigrationHost -Certificate $admin");
 }

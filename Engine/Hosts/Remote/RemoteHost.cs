@@ -76,6 +76,16 @@ public sealed partial class RemoteHost : IMigrationHost
                 MigrationErrorReason.ConnectionLost, $"Nothing answered at {options.Uri} within {options.ConnectTimeLimit.TotalSeconds:F0} s.",
                 "Check the address, that the agent runs, and that the network lets connections through.", e);
         }
+        catch (MigrationException e) when (e.Reason == MigrationErrorReason.ConnectionLost && host.AgentCertificate is not null)
+        {
+            // With TLS 1.3 the agent looks at this side's certificate when the connection is made already; that it hangs up then is all
+            // there may be to see of a refusal.
+            await host.DisposeAsync().ConfigureAwait(false);
+            throw new MigrationException(MigrationErrorReason.AccessDenied,
+                $"The agent {options.Uri} ended the connection once both sides had shown their certificates: it does not let "
+                + $"'{host.OwnCertificate!.Subject}' in.",
+                "Use a certificate for clients, of an authority that the agent trusts; the agent's log says why it refused this one.", e);
+        }
         catch
         {
             await host.DisposeAsync().ConfigureAwait(false);
