@@ -16,6 +16,10 @@ internal static class AgentChannel
     private static readonly TimeSpan pingDelay = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan pingTimeLimit = TimeSpan.FromSeconds(10);
 
+    // Until then a call fails with what the last attempt to connect failed with. By default that grows to two minutes, for which an agent
+    // that is back would seem to be gone; the retries of a call take longer than this.
+    private static readonly TimeSpan reconnectBackoff = TimeSpan.FromMilliseconds(250);
+
     /// <summary>Makes the channel; connects nothing yet.</summary>
     /// <param name="options">Where to and with what.</param>
     /// <param name="trusted">Called with the agent's certificate at each connection that is made.</param>
@@ -40,6 +44,8 @@ internal static class AgentChannel
             DisposeHttpClient = true,
             MaxReceiveMessageSize = MaxMessageBytes,
             MaxSendMessageSize = MaxMessageBytes,
+            InitialReconnectBackoff = reconnectBackoff,
+            MaxReconnectBackoff = reconnectBackoff,
         });
     }
 
