@@ -20,12 +20,12 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     {
         foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Source))
         {
-            await DecideAsync(migration, StateOfSource(migration.Entry), cancellationToken).ConfigureAwait(false);
+            await DecideAsync(migration, cancellationToken).ConfigureAwait(false);
         }
 
         foreach (JournaledMigration migration in journal.ReadMigrations(MigrationRole.Destination))
         {
-            await DecideAsync(migration, StateOfDestination(migration.Entry.State), cancellationToken).ConfigureAwait(false);
+            await DecideAsync(migration, cancellationToken).ConfigureAwait(false);
         }
 
         foreach (JournaledVm vm in journal.ReadVms()) await RecoverAsync(vm, cancellationToken).ConfigureAwait(false);
@@ -39,27 +39,10 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
         await RemoveLeftoversAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private MigrationJournalState StateOfSource(MigrationJournalEntry last) => last.State switch
-    {
-        // Nothing was given away: the VM is still here.
-        MigrationJournalState.Started => MigrationJournalState.RolledBack,
-        // The copy goes only once the destination has said that the VM runs there.
-        MigrationJournalState.Granted when journal.FindVm(last.VmId) is null => MigrationJournalState.Completed,
-        // The grant may have reached the destination or not.
-        MigrationJournalState.Granted => MigrationJournalState.Undecided,
-        _ => last.State,
-    };
-
-    private static MigrationJournalState StateOfDestination(MigrationJournalState last) => last switch
-    {
-        // No grant was recorded, so the VM never ran here and, this being on record, never will: the source may take it back.
-        MigrationJournalState.Started => MigrationJournalState.RolledBack,
-        _ => last,
-    };
-
-    private async Task DecideAsync(JournaledMigration migration, MigrationJournalState state, CancellationToken cancellationToken)
+    private async Task DecideAsync(JournaledMigration migration, CancellationToken cancellationToken)
     {
         MigrationJournalEntry entry = migration.Entry;
+        MigrationJournalState state = CommitRules.AfterRestart(entry.Role, entry.State, vmKnown: journal.FindVm(entry.VmId) is not null);
         if (state != entry.State)
         {
             await journal.RecordAsync(entry with { State = state, At = clock.GetUtcNow() }, cancellationToken).ConfigureAwait(false);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
@@ -31,7 +32,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         parts.Paths.Listen = (inside, network) =>
             new(inside, parts.Link.CertificateFor(inside.Address), parts.Options.Name, parts.Logger, FindOutcome, network);
 
-        inquiry = new(parts.Undecided, parts.Journal, parts.Logger);
+        inquiry = new(parts.Undecided, parts.Journal, ContinuePostcopyAsync, parts.Logger);
         inquiry.BeginAll();
 
         // Beside what comes before the first migration, which should not have to wait for it.
@@ -137,7 +138,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
 
         return parts.Journal.FindMigration(migrationId, MigrationRole.Destination) is { } migration
-            ? Task.FromResult(OutcomeOf(migration.Entry.State))
+            ? Task.FromResult(CommitRules.OutcomeOf(migration.Entry.State))
             : throw new MigrationException(
                 MigrationErrorReason.MigrationNotFound, $"Host '{parts.Options.Name}' knows of no migration {migrationId} that was to arrive.",
                 "Ask the host that the migration went to. That this one does not know it says nothing about who owns the VM.");
@@ -260,17 +261,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             return null;
         }
 
-        return OutcomeOf(migration.Entry.State);
+        return CommitRules.OutcomeOf(migration.Entry.State);
     }
-
-    private static MigrationOutcome OutcomeOf(MigrationJournalState state) => state switch
-    {
-        MigrationJournalState.Receiving => MigrationOutcome.DestinationReceives,
-        MigrationJournalState.Owner or MigrationJournalState.Completed => MigrationOutcome.DestinationOwns,
-        MigrationJournalState.RolledBack => MigrationOutcome.SourceOwns,
-        MigrationJournalState.Undecided => MigrationOutcome.Undecided,
-        _ => MigrationOutcome.Pending,
-    };
 
     private async Task ReceiveAsync(
         DestinationMigration migration, MigrationListener entrance, LocalPathUse? path, CancellationToken withdraw)
@@ -301,6 +293,11 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             if (path is not null) await path.EndAsync(mayBeAsked: false).ConfigureAwait(false);
         }
 
+        KeepEnd(status);
+    }
+
+    private void KeepEnd(MigrationStatus status)
+    {
         try
         {
             parts.Journal.SaveStatus(status);
@@ -314,6 +311,34 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
         outgoing.TryRemove(status.Id, out _);
         if (status.State == MigrationState.Undecided) inquiry.Begin(status.Id);
+    }
+
+    /// <summary>Serves again, after a restart of this host, what the destination still misses of a VM that runs there.</summary>
+    /// <returns>Where it stands then; null where there is no copy to serve it from.</returns>
+    private async Task<MigrationStatus?> ContinuePostcopyAsync(JournaledMigration journaled, CancellationToken cancellationToken)
+    {
+        if (journaled is not { Request: { } request, Status: { } before }) return null;
+        if (await parts.Transfers.TakeUndecidedAsync(journaled, cancellationToken).ConfigureAwait(false) is not { } place) return null;
+        try
+        {
+            (SourceLink link, PageSet missing) = await SourceLink.RecoverAsync(
+                new MigrationDialer(request.Offer), Math.Max(request.Options.Channels, 1), place.Machine.Memory.SizeBytes, cancellationToken)
+                .ConfigureAwait(false);
+            var migration = new SourceMigration(place, request, parts.Options.Name, parts.Journal, parts.Logger, before: before);
+            if (TryStart(() => outgoing[journaled.Entry.MigrationId] = new(
+                migration, async _ => KeepEnd(await migration.ContinueAsync(link, missing, closing.Token).ConfigureAwait(false)), closing.Token)))
+            {
+                return migration.Status;
+            }
+
+            await link.DisposeAsync().ConfigureAwait(false);
+            throw VmRegistry.HostClosed();
+        }
+        catch
+        {
+            await place.KeepUndecidedAsync(before.ErrorMessage ?? "It was given away, and part of its memory is kept here.").ConfigureAwait(false);
+            throw;
+        }
     }
 
     private static MigrationException RefuseToCancel(Guid migrationId) => new(

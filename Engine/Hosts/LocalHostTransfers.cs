@@ -29,6 +29,16 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         return new(slot, machine, registry, journal);
     }
 
+    /// <summary>Gives a migration hold again of a paused copy that it left undecided; null where that copy has no process.</summary>
+    public async Task<OutgoingVm?> TakeUndecidedAsync(JournaledMigration migration, CancellationToken cancellationToken)
+    {
+        VmSlot slot = registry.Find(migration.Entry.VmId);
+        using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (slot.Present is not { Ownership: VmOwnership.Undecided, MigrationId: null, Machine: { } machine }) return null;
+        slot.Present = slot.Present with { MigrationId = migration.Entry.MigrationId, PeerHostName = migration.Entry.PeerHostName };
+        return new(slot, machine, registry, journal);
+    }
+
     /// <summary>Makes the incoming VM and its place; nothing is left of either where this fails.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.VmAlreadyExists"/> where the id or name is taken, and whatever keeps the hypervisor from making it.

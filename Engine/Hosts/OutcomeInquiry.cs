@@ -12,7 +12,13 @@ namespace VmMigration.Engine.Hosts;
 /// Asks destinations how migrations ended that this host, as their source, could not decide, with the offer that the journal keeps: in the
 /// background for as long as the host is open, and when somebody wants to know. The VM stays paused meanwhile.
 /// </summary>
-internal sealed class OutcomeInquiry(UndecidedMigrations undecided, HostJournal journal, ILogger log) : IAsyncDisposable
+/// <param name="undecided">Ends migrations by the answers.</param>
+/// <param name="journal">Knows the migrations.</param>
+/// <param name="continuePostcopy">Serves a destination that still misses memory; returns null where there is nothing to serve it from.</param>
+/// <param name="log">Told of every answer that decides nothing.</param>
+internal sealed class OutcomeInquiry(
+    UndecidedMigrations undecided, HostJournal journal,
+    Func<JournaledMigration, CancellationToken, Task<MigrationStatus?>> continuePostcopy, ILogger log) : IAsyncDisposable
 {
     private static readonly TimeSpan firstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan longestPause = TimeSpan.FromSeconds(10);
@@ -52,6 +58,9 @@ internal sealed class OutcomeInquiry(UndecidedMigrations undecided, HostJournal 
                     MigrationErrorReason.InvalidState,
                     $"Host '{peer}' owns the VM of migration {migrationId}; the copy here is kept because memory did not arrive as it left.",
                     "Stop the copy here with force and remove it once it is needed no more.");
+            case MigrationOutcome.DestinationReceives when !IsMismatch(migration)
+                && await TryContinueAsync(migration, cancellationToken).ConfigureAwait(false) is { } continued:
+                return continued;
             case MigrationOutcome.DestinationReceives:
                 throw new MigrationException(
                     MigrationErrorReason.InvalidState,
@@ -95,13 +104,17 @@ internal sealed class OutcomeInquiry(UndecidedMigrations undecided, HostJournal 
     private async Task FollowAsync(MigrationJournalEntry entry, IncomingOffer offer)
     {
         ResiliencePipeline<MigrationOutcome> patient = new ResiliencePipelineBuilder<MigrationOutcome>()
-            .AddRetry(Retry(outcome => IsOpen(entry.MigrationId) && !IsFinal(outcome), longestPause, error => IsOpen(entry.MigrationId)
+            .AddRetry(Retry(outcome => IsOpen(entry.MigrationId) && outcome == MigrationOutcome.Pending, longestPause, error => IsOpen(entry.MigrationId)
                 && error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut))
             .Build();
         try
         {
             MigrationOutcome outcome = await AskAsync(patient, offer, closing.Token).ConfigureAwait(false);
             if (IsFinal(outcome)) await undecided.SettleAsync(entry.MigrationId, outcome, closing.Token).ConfigureAwait(false);
+            else if (outcome == MigrationOutcome.DestinationReceives)
+            {
+                await TryContinueAsync(undecided.Find(entry.MigrationId), closing.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (closing.IsCancellationRequested)
         {
@@ -152,6 +165,20 @@ internal sealed class OutcomeInquiry(UndecidedMigrations undecided, HostJournal 
         var dialer = new MigrationDialer(offer);
         return await retry.ExecuteAsync(
             async token => await dialer.AskOutcomeAsync(offer.Ticket, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Goes on with a post-copy; null where the destination does not take the pages any more, because its engine is another one.</summary>
+    private async Task<MigrationStatus?> TryContinueAsync(JournaledMigration migration, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await continuePostcopy(migration, cancellationToken).ConfigureAwait(false);
+        }
+        catch (MigrationException error)
+        {
+            log.Warning(error, "The post-copy of migration {MigrationId} cannot go on", migration.Entry.MigrationId);
+            return null;
+        }
     }
 
     private bool IsOpen(Guid migrationId) => undecided.Find(migrationId).Entry.State == MigrationJournalState.Undecided;

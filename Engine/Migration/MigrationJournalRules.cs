@@ -28,7 +28,8 @@ public static class MigrationJournalRules
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
 
             // The VM ended at the moment of its resume: it may have run or not.
-            (MigrationRole.Destination, MigrationJournalState.Owner, MigrationJournalState.Undecided) => true,
+            (MigrationRole.Destination, MigrationJournalState.Owner or MigrationJournalState.Receiving,
+                MigrationJournalState.Undecided) => true,
             (MigrationRole.Destination, MigrationJournalState.Undecided,
                 MigrationJournalState.Completed or MigrationJournalState.RolledBack) => true,
             _ => false,

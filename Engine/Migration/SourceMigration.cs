@@ -40,9 +40,10 @@ internal sealed class SourceMigration
     /// <param name="log">Takes what happens.</param>
     /// <param name="network">Where the connections start; null for the ordinary network.</param>
     /// <param name="pathKind">How the connections are kept apart, for the result.</param>
+    /// <param name="before">The status an engine before this one left of it in its post-copy; null for a new one.</param>
     public SourceMigration(
         IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log,
-        ISocketPlace? network = null, MobilityPathKind pathKind = MobilityPathKind.Direct)
+        ISocketPlace? network = null, MobilityPathKind pathKind = MobilityPathKind.Direct, MigrationStatus? before = null)
     {
         this.pathKind = pathKind;
         vm = place.Machine;
@@ -51,7 +52,7 @@ internal sealed class SourceMigration
         dialer = new(request.Offer, network);
         this.journal = journal;
         this.log = log.ForContext("MigrationId", request.Offer.MigrationId).ForContext("VmName", vm.Specification.Name);
-        feed = new(new()
+        feed = new(before is not null ? before with { State = MigrationState.PostcopyPaused, EndedAt = null } : new()
         {
             Id = request.Offer.MigrationId,
             VmId = vm.Specification.Id,
@@ -127,6 +128,39 @@ internal sealed class SourceMigration
         }
     }
 
+    /// <summary>
+    /// Goes on with a post-copy that the last engine on this host was in. Instead of <see cref="RunAsync"/>; throws nothing. What the engine
+    /// before measured is not in the result, and the missing pages are not compared.
+    /// </summary>
+    /// <param name="link">A link that was taken up again; disposed by this.</param>
+    /// <param name="missing">What the destination misses.</param>
+    /// <param name="closing">As for <see cref="RunAsync"/>.</param>
+    public async Task<MigrationStatus> ContinueAsync(SourceLink link, PageSet missing, CancellationToken closing)
+    {
+        await using (link.ConfigureAwait(false))
+        {
+            await HoldRunStateAsync(CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                MigrationRequest unverified = request with { Options = request.Options with { VerifyMemory = false } };
+                postcopy = new(vm, unverified, missing, dialer, link, new(), feed, log);
+                var result = new MigrationResult
+                {
+                    WriteTraceMechanism = WriteTraceMechanism.Invalid,
+                    LinkSecurity = request.Offer.Security,
+                    Channels = link.Data.Count,
+                    Fallbacks = ["The source's engine was restarted in the post-copy: what came before is not counted, nor is memory compared."],
+                };
+                await FollowAsync(postcopy, link, resumed: null, result, closing).ConfigureAwait(false);
+                return feed.Current;
+            }
+            finally
+            {
+                ReleaseRunState();
+            }
+        }
+    }
+
     /// <summary>From here on nobody else pauses or resumes the VM.</summary>
     private async Task HoldRunStateAsync(CancellationToken cancellationToken) =>
         runStateHeld = await runState.EnterAsync(cancellationToken).ConfigureAwait(false);
@@ -151,7 +185,7 @@ internal sealed class SourceMigration
         var switchover = new Switchover(
             vm, link, limit, counters, request.Options.VerifyMemory,
             () => RecordAsync(MigrationJournalState.Granted, CancellationToken.None).AsTask());
-        Task watching = StopWhenGoneAsync(stop);
+        Task watching = StopWhenGoneAsync(switchover.AllSent, stop);
         try
         {
             LargePageCoverage? largePages = await Task.Run(vm.ReadLargePageCoverage, stop.Token).ConfigureAwait(false);
@@ -254,9 +288,11 @@ internal sealed class SourceMigration
         };
     }
 
-    private async Task StopWhenGoneAsync(CancellationTokenSource stop)
+    /// <summary>Stops a migration whose VM ends, unless the destination has all of it: then it lives on there.</summary>
+    private async Task StopWhenGoneAsync(Task allSent, CancellationTokenSource stop)
     {
-        await Task.WhenAny(vm.Exited, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
+        Task first = await Task.WhenAny(allSent, vm.Exited, Task.Delay(Timeout.InfiniteTimeSpan, stop.Token)).ConfigureAwait(false);
+        if (first == allSent) return;
         await stop.CancelAsync().ConfigureAwait(false);
     }
 
@@ -272,11 +308,12 @@ internal sealed class SourceMigration
         {
             case MigrationOutcome.DestinationOwns or MigrationOutcome.DestinationReceives when postcopy is not null:
                 LiftTrace();
-                await FollowAsync(postcopy, commit, result, closing).ConfigureAwait(false);
+                await FollowAsync(postcopy, commit.Resumed is null ? null : commit.Link, commit.Resumed, result, closing)
+                    .ConfigureAwait(false);
                 break;
             case MigrationOutcome.DestinationOwns:
                 // The paused copy is still as it was at the pause, traces included.
-                result = result with { LargePagesAtPause = await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false) };
+                result = result with { LargePagesAtPause = await ReadLargePagesAtPauseAsync().ConfigureAwait(false) };
                 LiftTrace();
                 await ending.CompleteAsync(link, commit.Resumed, result).ConfigureAwait(false);
                 break;
@@ -293,9 +330,10 @@ internal sealed class SourceMigration
     }
 
     /// <summary>Serves the VM, which runs at the destination, until it needs nothing more from here.</summary>
-    private async Task FollowAsync(SourcePostcopy following, SourceCommit commit, MigrationResult result, CancellationToken closing)
+    private async Task FollowAsync(
+        SourcePostcopy following, SourceLink? link, ResumedMessage? resumed, MigrationResult result, CancellationToken closing)
     {
-        PostcopyEnd end = await following.RunAsync(commit.Resumed is null ? null : commit.Link, closing).ConfigureAwait(false);
+        PostcopyEnd end = await following.RunAsync(link, closing).ConfigureAwait(false);
         await following.DisposeAsync().ConfigureAwait(false);
         await using SourceLink? last = end.Link;
         result = following.Describe(result, end);
@@ -305,7 +343,7 @@ internal sealed class SourceMigration
         switch (end.Kind)
         {
             case PostcopyEndKind.Completed:
-                await ending.CompleteAsync(end.Link, end.Error is null ? commit.Resumed : null, result, end.Error).ConfigureAwait(false);
+                await ending.CompleteAsync(end.Link, end.Error is null ? resumed : null, result, end.Error).ConfigureAwait(false);
                 break;
             case PostcopyEndKind.Mismatch:
                 await ending.KeepUndecidedAsync(end.Error).ConfigureAwait(false);
@@ -314,6 +352,19 @@ internal sealed class SourceMigration
                 log.Warning(
                     "The host closes with the post-copy paused: the VM's copy stays, for the destination has not all of its memory");
                 break;
+        }
+    }
+
+    private async Task<LargePageCoverage?> ReadLargePagesAtPauseAsync()
+    {
+        try
+        {
+            return await Task.Run(vm.ReadLargePageCoverage).ConfigureAwait(false);
+        }
+        catch (MigrationException error)
+        {
+            log.Debug(error, "The paused copy ended before its large pages could be counted");
+            return null;
         }
     }
 

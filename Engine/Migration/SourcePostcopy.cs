@@ -186,7 +186,7 @@ internal sealed class SourcePostcopy : IAsyncDisposable
     {
         string? expected = digest is null ? null : await digest.ConfigureAwait(false);
         using var limit = new CancellationTokenSource(farewellLimit);
-        if (expected != placed.Digest)
+        if (digest is not null && expected != placed.Digest)
         {
             var mismatch = new MigrationException(
                 MigrationErrorReason.MemoryMismatch,

@@ -24,6 +24,8 @@ internal sealed class Switchover(
     private static readonly TimeSpan loadLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan verifyLimitPerGiB = TimeSpan.FromSeconds(10);
 
+    private readonly TaskCompletionSource allSent = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>What the time went to, as far as it has come.</summary>
     public DowntimeBreakdown Parts { get; private set; } = new();
 
@@ -32,6 +34,11 @@ internal sealed class Switchover(
 
     /// <summary>The pages that are poisoned, once the destination knows them.</summary>
     public IReadOnlyList<PoisonedPage> PoisonedPages { get; private set; } = [];
+
+    /// <summary>
+    /// Ends once the destination has been sent everything: from then on the VM's process may end here, and the VM is whole there.
+    /// </summary>
+    public Task AllSent => allSent.Task;
 
     /// <summary>When the vCPUs stood still, as a <see cref="Stopwatch"/> timestamp.</summary>
     public long StoppedAt { get; private set; }
@@ -208,6 +215,7 @@ internal sealed class Switchover(
         try
         {
             await link.SendAsync(FrameType.StateEnd, default, cancellationToken).ConfigureAwait(false);
+            allSent.TrySetResult();
             await link.ExpectAsync(FrameType.Ready, loadLimit, cancellationToken).ConfigureAwait(false);
             Parts = Parts with { Load = Stopwatch.GetElapsedTime(loadStart) };
         }
