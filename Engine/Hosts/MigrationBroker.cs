@@ -112,9 +112,21 @@ public static class MigrationBroker
         }
         catch
         {
-            // The offer would expire by itself; withdrawing it frees the memory now.
-            await destination.WithdrawIncomingAsync(offer.MigrationId, CancellationToken.None).ConfigureAwait(false);
+            await WithdrawAsync(destination, offer.MigrationId).ConfigureAwait(false);
             throw;
+        }
+    }
+
+    private static async Task WithdrawAsync(IMigrationHost destination, Guid migrationId)
+    {
+        try
+        {
+            await destination.WithdrawIncomingAsync(migrationId, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException)
+        {
+            // The offer expires by itself; withdrawing it would only have freed the memory now. What the caller needs to hear is why the
+            // source did not start.
         }
     }
 

@@ -9,15 +9,42 @@ public sealed class ArchitectureTests
 {
     private static readonly Assembly Engine = typeof(IMigrationHost).Assembly;
     private static readonly Assembly Cmdlets = typeof(MigrationCmdlet).Assembly;
+    private static readonly Assembly Agent = typeof(VmMigration.HostAgent.HostAgentServer).Assembly;
+    private static readonly Assembly Runner = typeof(VmMigration.Runner.HostCommand).Assembly;
 
     [Theory]
     [InlineData("System.Management.Automation")]
     [InlineData("VmMigration.Cmdlets")]
+    [InlineData("VmMigration.HostAgent")]
+    [InlineData("Microsoft.AspNetCore")]
     public void Engine_never_depends_on(string name)
     {
         Assert.DoesNotContain(Engine.GetReferencedAssemblies(), reference => reference.Name == name);
         NetArchTest.Rules.TestResult result = Types.InAssembly(Engine).ShouldNot().HaveDependencyOn(name).GetResult();
         Assert.True(result.IsSuccessful, string.Join('\n', result.FailingTypeNames ?? []));
+    }
+
+    [Theory]
+    [InlineData("System.Management.Automation")]
+    [InlineData("VmMigration.Cmdlets")]
+    [InlineData("vm-migration")]
+    public void The_agent_never_depends_on(string name) =>
+        Assert.DoesNotContain(Agent.GetReferencedAssemblies(), reference => reference.Name == name);
+
+    [Fact]
+    public void The_agent_depends_on_the_engine_and_only_the_runner_on_the_agent()
+    {
+        Assert.Contains(Agent.GetReferencedAssemblies(), reference => reference.Name == Engine.GetName().Name);
+        Assert.DoesNotContain(Cmdlets.GetReferencedAssemblies(), reference => reference.Name == Agent.GetName().Name);
+        Assert.Contains(Runner.GetReferencedAssemblies(), reference => reference.Name == Agent.GetName().Name);
+    }
+
+    [Fact]
+    public void What_is_generated_from_the_control_api_stays_inside_the_engine()
+    {
+        const string Generated = "VmMigration.Engine.Hosts.Remote.Contract";
+        Assert.Contains(Engine.GetTypes(), type => type.Namespace == Generated);
+        Assert.DoesNotContain(Engine.GetExportedTypes(), type => type.Namespace == Generated);
     }
 
     [Fact]

@@ -76,7 +76,9 @@ internal sealed class AgentCalls(AgentFailures failures)
                     RequireOpen();
                     DateTime? deadline = timeLimit is { } limit ? DateTime.UtcNow + limit : null;
                     using AsyncUnaryCall<T> running = call(new CallOptions(deadline: deadline, cancellationToken: token));
-                    return await running.ResponseAsync.ConfigureAwait(false);
+                    T response = await running.ResponseAsync.ConfigureAwait(false);
+                    failures.NoteAnswer();
+                    return response;
                 },
                 cancellationToken).ConfigureAwait(false);
         }

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Security.Authentication;
 using Grpc.Core;
 
@@ -8,6 +7,15 @@ namespace VmMigration.Engine.Hosts.Remote;
 /// <param name="agent">The agent, as messages name it.</param>
 internal sealed class AgentFailures(string agent)
 {
+    private int handshakes;
+    private int answered;
+
+    /// <summary>A TLS connection was made, as far as this side can say.</summary>
+    public void NoteHandshake() => Interlocked.Increment(ref handshakes);
+
+    /// <summary>The agent answered a call.</summary>
+    public void NoteAnswer() => Volatile.Write(ref answered, Volatile.Read(ref handshakes));
+
     /// <summary>Whether the call broke with its connection, so that nobody can say what became of it at the agent.</summary>
     public static bool IsConnectionLost(RpcException error)
     {
@@ -29,10 +37,11 @@ internal sealed class AgentFailures(string agent)
     /// <exception cref="OperationCanceledException">The caller cancelled it.</exception>
     public MigrationException Explain(RpcException error, CancellationToken cancellationToken)
     {
+        if (error.Status.DebugException is null) NoteAnswer();
         if (FailureTrailer.Read(error) is { } failure) return failure;
         cancellationToken.ThrowIfCancellationRequested();
         if (FindRefusal(error) is { } refusal) return refusal;
-        if (IsConnectionLost(error)) return Lost(error);
+        if (IsConnectionLost(error)) return IsUnanswered ? Refused(error) : Lost(error);
         return error.StatusCode switch
         {
             StatusCode.DeadlineExceeded => new(MigrationErrorReason.TimedOut, $"The agent {agent} did not answer in time.",
@@ -56,6 +65,17 @@ internal sealed class AgentFailures(string agent)
         "Check that the agent runs and that the network reaches it, then look at the state of its VMs and migrations: they go on without "
         + "this session.", cause);
 
+    /// <summary>
+    /// Whether a TLS connection was made since the agent answered last: with TLS 1.3 an agent looks at the client's certificate when the
+    /// client takes the connection for made, and the runtime shows its refusal (an alert, RFC 8446, 6.2) only as a connection that closed.
+    /// </summary>
+    private bool IsUnanswered => Volatile.Read(ref handshakes) != Volatile.Read(ref answered);
+
+    private MigrationException Refused(RpcException error) => new(
+        MigrationErrorReason.AccessDenied,
+        $"The agent {agent} closed the connection before it answered anything, as it does when it refuses the own certificate.",
+        "Use a certificate that is valid and of an authority that the agent trusts; the agent's log says what it refused.", error);
+
     private static Exception Innermost(Exception error)
     {
         Exception cause = (error as RpcException)?.Status.DebugException ?? error;
@@ -69,7 +89,7 @@ internal sealed class AgentFailures(string agent)
         for (Exception? cause = error.Status.DebugException; cause is not null; cause = cause.InnerException)
         {
             if (cause is MigrationException own) return new(own.Reason, own.Message, own.RecommendedAction, error);
-            if (cause is AuthenticationException || IsAlert(cause))
+            if (cause is AuthenticationException)
             {
                 return new(MigrationErrorReason.AccessDenied,
                     $"No secure connection could be made, either side having refused the other's certificate or protocol: "
@@ -80,12 +100,4 @@ internal sealed class AgentFailures(string agent)
 
         return null;
     }
-
-    /// <summary>
-    /// With TLS 1.3 the agent looks at the client's certificate when the client takes the connection for made: its refusal arrives as an
-    /// alert (RFC 8446, section 6.2) at the first read.
-    /// </summary>
-    private static bool IsAlert(Exception cause) =>
-        cause is IOException { InnerException: { } inner } and not { InnerException: SocketException }
-        && inner.ToString().Contains("alert", StringComparison.OrdinalIgnoreCase);
 }

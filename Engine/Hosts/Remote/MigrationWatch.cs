@@ -68,7 +68,12 @@ internal sealed class MigrationWatch(
                     AsyncServerStreamingCall<Contract.MigrationStatus> stream = client.Watch(request, cancellationToken: cancellationToken);
                     try
                     {
-                        if (await stream.ResponseStream.MoveNext(token).ConfigureAwait(false)) return stream;
+                        if (await stream.ResponseStream.MoveNext(token).ConfigureAwait(false))
+                        {
+                            failures.NoteAnswer();
+                            return stream;
+                        }
+
                         throw new RpcException(new Status(StatusCode.Unavailable, "The agent ended the stream before a first status."));
                     }
                     catch

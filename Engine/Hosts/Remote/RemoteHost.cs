@@ -28,7 +28,12 @@ public sealed partial class RemoteHost : IMigrationHost
     {
         Uri = options.Uri;
         if (options.Certificate is { } own) OwnCertificate = new(own);
-        channel = AgentChannel.Make(options, certificate => AgentCertificate = new(certificate));
+        var failures = new AgentFailures(options.Uri.ToString());
+        channel = AgentChannel.Make(options, certificate =>
+        {
+            AgentCertificate = new(certificate);
+            failures.NoteHandshake();
+        });
         CallInvoker invoker = channel.CreateCallInvoker();
         hosts = new(invoker);
         vms = new(invoker);
@@ -36,7 +41,6 @@ public sealed partial class RemoteHost : IMigrationHost
         incoming = new(invoker);
         migrations = new(invoker);
         paths = new(invoker);
-        var failures = new AgentFailures(options.Uri.ToString());
         calls = new(failures);
         watch = new(migrations, calls, failures, options.ReconnectTimeLimit);
     }

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -19,12 +20,14 @@ internal sealed class ServedHost : IAsyncDisposable
 {
     private readonly IMigrationHost host;
     private readonly string socketPath;
+    private readonly Action<ListenOptions>? secure;
     private WebApplication? application;
 
-    private ServedHost(IMigrationHost host, string socketPath)
+    private ServedHost(IMigrationHost host, string socketPath, Action<ListenOptions>? secure)
     {
         this.host = host;
         this.socketPath = socketPath;
+        this.secure = secure;
     }
 
     /// <summary>What the services logged.</summary>
@@ -32,9 +35,15 @@ internal sealed class ServedHost : IAsyncDisposable
 
     public RemoteHostOptions Options => new() { Uri = new Uri("unix://" + socketPath), ReconnectTimeLimit = TimeSpan.FromSeconds(30) };
 
-    public static async Task<ServedHost> StartAsync(IMigrationHost host, ScratchDirectory directory)
+    /// <summary>Where it listens with <c>secure</c>.</summary>
+    public int Port => new Uri(application!.Urls.Single(url => url.StartsWith("https:", StringComparison.Ordinal))).Port;
+
+    /// <param name="host">The host; goes with this object.</param>
+    /// <param name="directory">Where the socket is.</param>
+    /// <param name="secure">Puts TLS in front of a port on loopback, which is then opened, too.</param>
+    public static async Task<ServedHost> StartAsync(IMigrationHost host, ScratchDirectory directory, Action<ListenOptions>? secure = null)
     {
-        var served = new ServedHost(host, directory.File($"{Guid.NewGuid():N}.sock"));
+        var served = new ServedHost(host, directory.File($"{Guid.NewGuid():N}.sock"), secure);
         await served.ListenAsync();
         return served;
     }
@@ -48,8 +57,11 @@ internal sealed class ServedHost : IAsyncDisposable
 
         // Connections that are open when it stops are cut at once.
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.Zero);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-            kestrel.ListenUnixSocket(socketPath, listener => listener.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenUnixSocket(socketPath, listener => listener.Protocols = HttpProtocols.Http2);
+            if (secure is not null) kestrel.Listen(IPAddress.Loopback, 0, secure);
+        });
         application = builder.Build();
         HostAgentServices.Map(application);
         await application.StartAsync(TestContext.Current.CancellationToken);
