@@ -51,7 +51,13 @@ public class DataConnectionTests
         byte[] bytes = new byte[4 << 20];
         Array.Fill(bytes, (byte)7);
         var source = new DataConnection(pair.Source);
-        Task sending = Task.Run(() => source.Send(bytes), Cancel);
+        Task sending = Task.Factory.StartNew(
+            () =>
+            {
+                // More than the buffers on the way hold, however large they are.
+                while (true) source.Send(bytes);
+            },
+            Cancel, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
         var full = Assert.ThrowsAny<MigrationException>(
             () => new DataConnection(pair.Destination).ReceiveInto(memory, 8 << 20, bytes.Length));
