@@ -25,6 +25,16 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
         await QemuStateTransfer.ListenAsync(process.Qmp, socketPath, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Ends what an engine that was killed had begun; not for a process that something else may be migrating.</summary>
+    public async Task EndInterruptedSaveAsync(CancellationToken cancellationToken)
+    {
+        QemuStatus status = await QemuStatus.ReadAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
+
+        // What waits for a state is in a migration, too, and not in one that saves.
+        if (status.State == VmState.Incoming) return;
+        await QemuInterruptedSave.EndAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>
     /// Writes into a specification what was left to this machine to choose, so that a destination does not choose otherwise.
     /// </summary>

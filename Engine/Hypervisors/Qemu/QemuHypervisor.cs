@@ -75,6 +75,7 @@ public sealed class QemuHypervisor : IHypervisor
             if (QemuInstancePaths.Find(instance) is { } own) attachment.FindOwnRam(own.RamFile, specification.MemoryBytes);
             else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
             CpuControlGroup.LiftLeftover(processId);
+            await attachment.EndInterruptedSaveAsync(cancellationToken).ConfigureAwait(false);
             return await attachment.CompleteAsync(
                 specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken)
                 .ConfigureAwait(false);
