@@ -10,7 +10,7 @@ internal sealed record AgentCapability(string Name, int Number, string For, stri
     /// <summary>All of them; the unit file grants the same.</summary>
     public static IReadOnlyList<AgentCapability> All { get; } =
     [
-        new("CAP_SYS_PTRACE", 19, "handling page faults of QEMU from outside, and attaching to a QEMU of another user",
+        new("CAP_SYS_PTRACE", Engine.Native.ProcessCapabilities.SysPtrace, "handling page faults of QEMU from outside, and attaching to a QEMU of another user",
             "no post-copy and no write traces in coarse units; a QEMU of another user is not adopted; where kernel.yama.ptrace_scope"
             + " is not 0, QEMU's own migration moves the memory"),
         new("CAP_SYS_ADMIN", 21, "mounting file systems for guests on large pages, and network namespaces for mobility paths",

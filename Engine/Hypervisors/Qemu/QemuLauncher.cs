@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using VmMigration.Engine.Native;
 
 namespace VmMigration.Engine.Hypervisors.Qemu;
 
@@ -29,8 +30,8 @@ internal static class QemuLauncher
         catch (Win32Exception exception)
         {
             throw new MigrationException(
-                MigrationErrorReason.PrerequisiteMissing, $"{program} cannot be run: {exception.Message}", QemuProgram.InstallAction,
-                exception);
+                MigrationErrorReason.PrerequisiteMissing, $"{process.StartInfo.FileName} cannot be run: {exception.Message}",
+                process.StartInfo.FileName == program ? QemuProgram.InstallAction : "Install util-linux.", exception);
         }
 
         process.StandardInput.Close();
@@ -106,7 +107,8 @@ internal static class QemuLauncher
 
     private static ProcessStartInfo StartInfo(string program, IReadOnlyList<string> arguments)
     {
-        var info = new ProcessStartInfo(program)
+        string[] commandLine = [.. LimitCapabilities(ProcessCapabilities.ReadAmbient()), program, .. arguments];
+        var info = new ProcessStartInfo(commandLine[0])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -114,7 +116,18 @@ internal static class QemuLauncher
             UseShellExecute = false,
             WorkingDirectory = "/",
         };
-        foreach (string argument in arguments) info.ArgumentList.Add(argument);
+        foreach (string argument in commandLine.AsSpan(1)) info.ArgumentList.Add(argument);
         return info;
+    }
+
+    /// <summary>
+    /// What the engine's account was given besides (systemd's AmbientCapabilities) is not for guests to reach through their QEMU. Only
+    /// CAP_SYS_PTRACE stays: the kernel asks for it where a userfaultfd is made, which is inside QEMU (userfaultfd(2)).
+    /// </summary>
+    private static string[] LimitCapabilities(ulong ambient)
+    {
+        if (ambient == 0) return [];
+        string kept = (ambient >> ProcessCapabilities.SysPtrace & 1) != 0 ? "-all,+sys_ptrace" : "-all";
+        return ["setpriv", "--inh-caps", kept, "--ambient-caps", kept];
     }
 }

@@ -63,8 +63,8 @@ internal sealed partial class AgentProcess : IAsyncDisposable
     /// <summary>Where it can be controlled over TLS, with the port that it took.</summary>
     public Uri Uri => output.Endpoints.First(uri => uri.Scheme == Uri.UriSchemeHttps);
 
-    /// <summary>Where it serves metrics.</summary>
-    public Uri MetricsUri => output.Metrics!;
+    /// <summary>Where it serves metrics; null where it does not.</summary>
+    public Uri? MetricsUri => output.Metrics;
 
     /// <summary>What it wrote since its last start: its log from the console's level on.</summary>
     public string Log => output.Text;
