@@ -23,6 +23,19 @@ public sealed class IsolationTests
     }
 
     [Fact]
+    public async Task What_an_agent_is_reached_with_is_there_too_whatever_version_another_module_loaded()
+    {
+        await using var agents = new HostAgentPair();
+        await agents.InitializeAsync();
+        Report report = await RunAsync($"(Connect-MigrationHost {agents.First.Socket}).Name; @(Get-MigrationVm).Count");
+        Assert.Empty(report.Errors);
+        Assert.Equal([agents.Session.HostA, "0"], report.Output);
+        string[] isolated = ["Google.Protobuf", "Grpc.Net.Client", "Grpc.Core.Api"];
+        Assert.All(isolated, name => Assert.Equal([EngineLoadContext.ContextName], report.Contexts[name]));
+        Assert.Equal(["Default", EngineLoadContext.ContextName], report.Contexts["Microsoft.Extensions.Logging.Abstractions"]);
+    }
+
+    [Fact]
     public async Task Import_Force_closes_the_hosts_and_keeps_one_engine()
     {
         Report report = await RunAsync($"""
