@@ -112,6 +112,7 @@ internal sealed class LocalHostPaths : IAsyncDisposable
             TimeSpan setupTime = clock.GetElapsedTime(startedAt);
             end.LastSignAt = clock.GetTimestamp();
             end.Change(made => made with { SetupTime = setupTime, Resources = end.Prepared.Resources });
+            MigrationMetrics.RecordPathSetup(request.Kind, setupTime);
             log.Information("Made the {Role} end of {Kind} path {PathId} in {SetupTime}", request.Role, request.Kind, request.PathId, setupTime);
             return end.Snapshot!;
         }
