@@ -44,7 +44,8 @@ internal sealed class FailureInterceptor(ILogger<FailureInterceptor> logger) : I
         switch (error)
         {
             // The client is gone or no longer waits: nobody reads what this says.
-            case OperationCanceledException or IOException or InvalidOperationException when context.CancellationToken.IsCancellationRequested:
+            case OperationCanceledException or IOException or InvalidOperationException
+                when context.CancellationToken.IsCancellationRequested:
                 return new(new Status(StatusCode.Cancelled, "The client cancelled the call."));
             case MigrationException failure:
                 if (logger.IsEnabled(LogLevel.Information))

@@ -23,7 +23,7 @@ internal sealed class AgentCalls(AgentFailures failures)
     /// <summary>Makes the calls after this one fail.</summary>
     public void Close() => Volatile.Write(ref closed, 1);
 
-    /// <summary>A call that changes nothing and is answered at once: it has a time limit and is repeated where the connection breaks.</summary>
+    /// <summary>A call that changes nothing and is answered at once: it has a time limit and repeated where its connection broke.</summary>
     public Task<T> ReadAsync<T>(Func<CallOptions, AsyncUnaryCall<T>> call, CancellationToken cancellationToken) =>
         RunAsync(Repeatable, readTimeLimit, call, cancellationToken);
 

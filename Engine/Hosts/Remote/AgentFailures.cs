@@ -94,7 +94,8 @@ internal sealed class AgentFailures(string agent)
                 return new(MigrationErrorReason.AccessDenied,
                     $"No secure connection could be made, either side having refused the other's certificate or protocol: "
                     + $"{Innermost(cause).Message}",
-                    "Use a certificate that is valid and of an authority that the agent trusts; the agent's log says what it refused.", error);
+                    "Use a certificate that is valid and of an authority that the agent trusts; the agent's log says what it refused.",
+                    error);
             }
         }
 

@@ -8,8 +8,8 @@ namespace VmMigration.Engine.Hosts.Remote;
 /// A host on another machine (or in another process of this one), reached through its agent. Safe to use from several threads.
 /// </summary>
 /// <remarks>
-/// What the agent reports as failed has the reason, message and recommended action the agent's host gave. Beyond those, each call fails with
-/// <see cref="MigrationErrorReason.ConnectionLost"/> where the agent cannot be reached; a call that changes something may have come through
+/// What the agent reports as failed has the reason, message and recommended action the agent's host gave. Beyond those, each call fails
+/// with <see cref="MigrationErrorReason.ConnectionLost"/> where the agent cannot be reached; a call that changes something may have come through
 /// then. Calls that change nothing are tried again before that. Disposal only ends the connection: VMs and migrations go on.
 /// </remarks>
 public sealed partial class RemoteHost : IMigrationHost
@@ -77,7 +77,8 @@ public sealed partial class RemoteHost : IMigrationHost
         {
             await host.DisposeAsync().ConfigureAwait(false);
             throw new MigrationException(
-                MigrationErrorReason.ConnectionLost, $"Nothing answered at {options.Uri} within {options.ConnectTimeLimit.TotalSeconds:F0} s.",
+                MigrationErrorReason.ConnectionLost,
+                $"Nothing answered at {options.Uri} within {options.ConnectTimeLimit.TotalSeconds:F0} s.",
                 "Check the address, that the agent runs, and that the network lets connections through.", e);
         }
         catch (MigrationException e) when (e.Reason == MigrationErrorReason.ConnectionLost && host.AgentCertificate is not null)

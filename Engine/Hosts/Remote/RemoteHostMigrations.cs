@@ -51,7 +51,8 @@ public sealed partial class RemoteHost
     public async Task<MigrationStatus> GetMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
         var request = new Contract.GetMigrationRequest { MigrationId = migrationId.ToString() };
-        return (await calls.ReadAsync(options => migrations.GetAsync(request, options), cancellationToken).ConfigureAwait(false)).ToRecord();
+        return (await calls.ReadAsync(
+            options => migrations.GetAsync(request, options), cancellationToken).ConfigureAwait(false)).ToRecord();
     }
 
     /// <inheritdoc/>

@@ -23,7 +23,7 @@ public sealed record RemoteHostOptions
     /// </summary>
     public IReadOnlyList<X509Certificate2> TrustedAuthorities { get; init; } = [];
 
-    /// <summary>How long making a connection may take, TLS included, and the first answer at <see cref="RemoteHost.ConnectAsync"/>.</summary>
+    /// <summary>How long a connection may take to be made, with TLS, and the first answer at <see cref="RemoteHost.ConnectAsync"/>.</summary>
     public TimeSpan ConnectTimeLimit { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>How long a migration is no longer followed while the agent does not answer, before that is an error.</summary>

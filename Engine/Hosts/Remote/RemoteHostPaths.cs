@@ -10,7 +10,8 @@ public sealed partial class RemoteHost
     public async Task<MobilityPathEnd> PreparePathAsync(MobilityPathRequest request, CancellationToken cancellationToken)
     {
         Contract.MobilityPathRequest message = request.ToMessage();
-        return (await calls.WriteAsync(options => paths.PrepareAsync(message, options), cancellationToken).ConfigureAwait(false)).ToRecord();
+        return (await calls.WriteAsync(
+            options => paths.PrepareAsync(message, options), cancellationToken).ConfigureAwait(false)).ToRecord();
     }
 
     /// <inheritdoc/>

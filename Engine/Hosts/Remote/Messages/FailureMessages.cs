@@ -3,7 +3,7 @@ namespace VmMigration.Engine.Hosts.Remote.Messages;
 /// <summary>Failures as messages and back.</summary>
 internal static class FailureMessages
 {
-    /// <summary>Most characters of a text: the trailers of a call have to stay below what HTTP libraries accept (64 KiB, often 8 KiB).</summary>
+    /// <summary>Most characters of a text: the trailers of a call have to stay below what HTTP libraries accept (64 KiB in .NET).</summary>
     public const int MaxTextLength = 2048;
 
     public static Contract.Failure ToMessage(this MigrationException error)

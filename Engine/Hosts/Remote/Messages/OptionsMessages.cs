@@ -26,7 +26,8 @@ internal static class OptionsMessages
     {
         MaxBytesPerSecond = message.MaxBytesPerSecond,
         Channels = message.Channels,
-        DowntimeLimit = MessageFields.ToOptionalTimeSpan(message.DowntimeLimit, "MigrationOptions.downtime_limit") ?? defaults.DowntimeLimit,
+        DowntimeLimit = MessageFields.ToOptionalTimeSpan(message.DowntimeLimit, "MigrationOptions.downtime_limit")
+            ?? defaults.DowntimeLimit,
         MaxPasses = message.HasMaxPasses ? message.MaxPasses : defaults.MaxPasses,
         MinVcpuShare = message.HasMinVcpuShare ? message.MinVcpuShare : defaults.MinVcpuShare,
         VerifyMemory = message.VerifyMemory,

@@ -34,7 +34,8 @@ public sealed class MessageRefusalTests
     {
         var message = new Contract.IncomingOffer
         {
-            MigrationId = Guid.NewGuid().ToString(), DestinationHostName = "b", Address = "127.0.0.1", Port = 1, Ticket = ByteString.CopyFrom(new byte[32]),
+            MigrationId = Guid.NewGuid().ToString(), DestinationHostName = "b", Address = "127.0.0.1", Port = 1,
+            Ticket = ByteString.CopyFrom(new byte[32]),
         };
         AssertViolation("IncomingOffer.security", () => message.ToRecord());
     }
@@ -59,7 +60,8 @@ public sealed class MessageRefusalTests
         foreach (Func<byte[], object> read in readers.Where((_, i) => i != 3))
         {
             Exception? error = Record.Exception(() => read(other));
-            Assert.True(error is null or MigrationException { Reason: MigrationErrorReason.ProtocolViolation } or InvalidProtocolBufferException, $"{error}");
+            Assert.True(error is null or MigrationException { Reason: MigrationErrorReason.ProtocolViolation } or InvalidProtocolBufferException,
+                $"{error}");
         }
     }
 
@@ -78,7 +80,8 @@ public sealed class MessageRefusalTests
     [Fact]
     public void A_time_longer_than_a_message_holds_is_the_callers_mistake()
     {
-        MigrationException error = Assert.Throws<MigrationException>(() => new MigrationOptions { DowntimeLimit = TimeSpan.MaxValue }.ToMessage());
+        MigrationException error = Assert.Throws<MigrationException>(
+            () => new MigrationOptions { DowntimeLimit = TimeSpan.MaxValue }.ToMessage());
         Assert.Equal(MigrationErrorReason.InvalidArgument, error.Reason);
     }
 
@@ -105,7 +108,8 @@ public sealed class MessageRefusalTests
     {
         MigrationException error = Assert.Throws<MigrationException>(() => { read(); });
         Assert.Equal(MigrationErrorReason.ProtocolViolation, error.Reason);
-        Assert.True(error.Message.Contains(expected, StringComparison.Ordinal) || (orUuid && error.Message.Contains("UUID", StringComparison.Ordinal)), error.Message);
+        Assert.True(error.Message.Contains(expected, StringComparison.Ordinal)
+            || (orUuid && error.Message.Contains("UUID", StringComparison.Ordinal)), error.Message);
         Assert.InRange(error.Message.Length, 1, 300);
         Assert.NotNull(error.RecommendedAction);
     }

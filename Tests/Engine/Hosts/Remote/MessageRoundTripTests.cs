@@ -80,7 +80,8 @@ public sealed class MessageRoundTripTests
     public void Enumerations_have_the_engines_numbers_and_names(Type message, Type record)
     {
         static Dictionary<int, string> ValuesOf(Type type) =>
-            Enum.GetValues(type).Cast<object>().Where(value => (int)value != 0).ToDictionary(value => (int)value, value => value.ToString()!);
+            Enum.GetValues(type).Cast<object>().Where(value => (int)value != 0).ToDictionary(
+                value => (int)value, value => value.ToString()!);
         Assert.Equal(ValuesOf(record), ValuesOf(message));
     }
 
@@ -100,7 +101,11 @@ public sealed class MessageRoundTripTests
             JsonSerializer.Serialize(new Contract.QemuGuest().ToRecord()));
         Assert.Equal(new Engine.Hypervisors.Embedded.EmbeddedGuest { Program = Engine.Hypervisors.Embedded.GuestProgramKind.Idle },
             new Contract.EmbeddedGuest { Program = Contract.GuestProgramKind.Idle }.ToRecord());
-        var specification = new VmSpecification { Name = "vm", MemoryBytes = 4 << 20, Embedded = new() { Program = Engine.Hypervisors.Embedded.GuestProgramKind.Idle } };
+        var specification = new VmSpecification
+        {
+            Name = "vm", MemoryBytes = 4 << 20,
+            Embedded = new() { Program = Engine.Hypervisors.Embedded.GuestProgramKind.Idle },
+        };
         Assert.Equal(specification, new Contract.VmSpecification
         {
             Id = specification.Id.ToString(),

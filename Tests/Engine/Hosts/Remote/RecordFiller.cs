@@ -69,7 +69,8 @@ internal sealed class RecordFiller(Random random)
         if (type == typeof(DateTimeOffset)) return new DateTimeOffset(random.NextInt64(DateTime.MaxValue.Ticks), TimeSpan.Zero);
         if (type == typeof(Guid)) return MakeGuid();
         if (type == typeof(byte[])) return MakeBytes(random.Next(1, 40));
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return MakeList(type.GetGenericArguments()[0]);
+        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>))
+            return MakeList(type.GetGenericArguments()[0]);
         if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyDictionary<,>)) return MakeDictionary(type);
         if (IsRecord(type)) return Make(type);
         throw new NotSupportedException($"Teach the filler to make a {type}.");
@@ -96,7 +97,11 @@ internal sealed class RecordFiller(Random random)
         // The values of all dictionaries of the contract may be null.
         Type[] arguments = type.GetGenericArguments();
         var dictionary = (System.Collections.IDictionary)Activator.CreateInstance(typeof(Dictionary<,>).MakeGenericType(arguments))!;
-        for (int i = random.Next(4); i > 0; i--) dictionary[MakeValue(arguments[0], mayBeNull: false)!] = MakeValue(arguments[1], mayBeNull: true);
+        for (int i = random.Next(4); i > 0; i--)
+        {
+            dictionary[MakeValue(arguments[0], mayBeNull: false)!] = MakeValue(arguments[1], mayBeNull: true);
+        }
+
         return dictionary;
     }
 }

@@ -87,7 +87,8 @@ public sealed partial class RemoteFailureTests
 
         Assert.Equal(vm.State, (await scene.Remote.GetVmAsync(vm.Specification.Id, Cancel)).State);
         await scene.Remote.WithdrawIncomingAsync(Guid.NewGuid(), Cancel);
-        MigrationException error = await Assert.ThrowsAsync<MigrationException>(() => scene.Remote.StartVmAsync(vm.Specification.Id, Cancel));
+        MigrationException error = await Assert.ThrowsAsync<MigrationException>(
+            () => scene.Remote.StartVmAsync(vm.Specification.Id, Cancel));
 
         Assert.Equal(MigrationErrorReason.ConnectionLost, error.Reason);
         Assert.Equal(["GetVmAsync", "GetVmAsync", "WithdrawIncomingAsync", "WithdrawIncomingAsync", "StartVmAsync"], calls);

@@ -52,7 +52,8 @@ public sealed class RemoteHostTests
         Assert.Equal(await local.ReadLargePagesAsync(specification.Id, Cancel), await remote.ReadLargePagesAsync(specification.Id, Cancel));
         PoisonedPage added = Assert.Single(await remote.AddPoisonedPagesAsync(specification.Id, [12_345], Cancel));
         Assert.Equal((3L, PoisonSource.Injected), (added.Page, added.Source));
-        AssertSame(await local.ListPoisonedPagesAsync(specification.Id, Cancel), await remote.ListPoisonedPagesAsync(specification.Id, Cancel));
+        AssertSame(await local.ListPoisonedPagesAsync(specification.Id, Cancel),
+            await remote.ListPoisonedPagesAsync(specification.Id, Cancel));
     }
 
     [Fact]

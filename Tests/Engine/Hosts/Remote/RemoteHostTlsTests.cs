@@ -73,12 +73,16 @@ public sealed class RemoteHostTlsTests : IDisposable
 
     [Fact]
     public Task An_agent_of_another_name_is_not_trusted() =>
-        AssertRefusedAsync(authority, new() { Name = "agent", Addresses = ["10.0.0.1", "elsewhere"] }, "elsewhere, 10.0.0.1 and not for 127.0.0.1");
+        AssertRefusedAsync(
+            authority, new() { Name = "agent", Addresses = ["10.0.0.1", "elsewhere"] }, "elsewhere, 10.0.0.1 and not for 127.0.0.1");
 
     [Fact]
     public Task A_certificate_that_has_expired_is_not_trusted() => AssertRefusedAsync(
         authority,
-        new() { Name = "agent", Addresses = ["127.0.0.1"], ValidFrom = DateTimeOffset.UtcNow.AddMinutes(-4), Lifetime = TimeSpan.FromMinutes(1) },
+        new()
+        {
+            Name = "agent", Addresses = ["127.0.0.1"], ValidFrom = DateTimeOffset.UtcNow.AddMinutes(-4), Lifetime = TimeSpan.FromMinutes(1),
+        },
         "expired at ");
 
     [Fact]
@@ -103,7 +107,8 @@ public sealed class RemoteHostTlsTests : IDisposable
         var nowhere = new Uri("https://127.0.0.1:1");
         using X509Certificate2 expired = Load(authority.Issue(new()
         {
-            Name = "late", Purposes = CertificatePurposes.Client, ValidFrom = DateTimeOffset.UtcNow.AddMinutes(-4), Lifetime = TimeSpan.FromMinutes(1),
+            Name = "late", Purposes = CertificatePurposes.Client,
+            ValidFrom = DateTimeOffset.UtcNow.AddMinutes(-4), Lifetime = TimeSpan.FromMinutes(1),
         }));
         (RemoteHostOptions Options, MigrationErrorReason Reason, string Text)[] cases =
         [

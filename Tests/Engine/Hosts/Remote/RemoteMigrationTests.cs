@@ -21,7 +21,8 @@ public sealed class RemoteMigrationTests
         Assert.DoesNotContain(report.Findings, finding => finding.Severity == PreflightSeverity.Error);
         MigrationStatus started = await MigrationBroker.StartAsync(
             pair.Source, vm.Specification.Id, pair.Destination, new() { VerifyMemory = true }, Cancel);
-        List<MigrationState> states = await pair.Source.WatchMigrationAsync(started.Id, Cancel).Select(status => status.State).ToListAsync(Cancel);
+        List<MigrationState> states = await pair.Source.WatchMigrationAsync(started.Id, Cancel)
+            .Select(status => status.State).ToListAsync(Cancel);
 
         Assert.Equal(MigrationState.Completed, states[^1]);
         Assert.Equal(states.Order(), states);
@@ -50,7 +51,8 @@ public sealed class RemoteMigrationTests
     {
         await using RemoteHostPair pair = await RemoteHostPair.OpenAsync();
         MigrationStatus started = await pair.StartSlowMigrationAsync();
-        await using IAsyncEnumerator<MigrationStatus> watch = pair.Source.WatchMigrationAsync(started.Id, Cancel).GetAsyncEnumerator(Cancel);
+        await using IAsyncEnumerator<MigrationStatus> watch = pair.Source.WatchMigrationAsync(started.Id, Cancel)
+            .GetAsyncEnumerator(Cancel);
         Assert.True(await watch.MoveNextAsync());
 
         await pair.SourceAgent.CutAsync();

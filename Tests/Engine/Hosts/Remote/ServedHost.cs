@@ -13,8 +13,8 @@ using Xunit;
 namespace VmMigration.Engine.Tests.Hosts.Remote;
 
 /// <summary>
-/// The gRPC services of an agent over any host, on a unix socket. Its connections can be cut and the socket opened again, as by an agent that
-/// was killed and started again, while the host behind it stays.
+/// The gRPC services of an agent over any host, on a unix socket. Its connections can be cut and the socket opened again, as by an agent
+/// that was killed and started again, while the host behind it stays.
 /// </summary>
 internal sealed class ServedHost : IAsyncDisposable
 {
