@@ -45,7 +45,7 @@ function Invoke-Acceptance {
 switch ($Task) {
     'Build' { Build }
     'Test' {
-        dotnet test -c $Configuration
+        dotnet test --max-parallel-test-modules 1 -c $Configuration
         Build
         Invoke-Acceptance
     }

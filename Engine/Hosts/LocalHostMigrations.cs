@@ -69,6 +69,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     public async Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken)
     {
+        request.Offer.Validate();
         request.Options.Validate();
         parts.Link.RequireEnough(request.Offer, parts.Options.Name);
         if (request.Offer.PathId is not { } pathId) return await StartMigrationAsync(request, null, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-using System.Text.Json;
 using Serilog;
 using VmMigration.Engine.Paths;
 
@@ -55,8 +53,9 @@ internal sealed class LocalHostPathUpkeep(
             LocalPathEnd[] gateways = [.. ends.Where(end => end.Prepared is NatGatewayEnd)];
             if (gateways.Length > 0) await LookAtGatewaysAsync(gateways).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is MigrationException or SocketException or JsonException)
+        catch (Exception error) when (error is not OperationCanceledException || !closing.IsCancellationRequested)
         {
+            // Whatever it was: without upkeep a gateway takes living paths for dead ones.
             log.Error(error, "The ends of mobility paths could not be looked after; it is tried again");
         }
     }

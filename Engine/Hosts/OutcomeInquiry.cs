@@ -105,7 +105,8 @@ internal sealed class OutcomeInquiry(
     {
         ResiliencePipeline<MigrationOutcome> patient = new ResiliencePipelineBuilder<MigrationOutcome>()
             .AddRetry(Retry(outcome => IsOpen(entry.MigrationId) && outcome == MigrationOutcome.Pending, longestPause, error => IsOpen(entry.MigrationId)
-                && error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut))
+                && error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut
+                    or MigrationErrorReason.LinkRefused or MigrationErrorReason.TicketRefused))
             .Build();
         try
         {
@@ -120,8 +121,9 @@ internal sealed class OutcomeInquiry(
         {
             log.Debug("Migration {MigrationId} is still undecided", entry.MigrationId);
         }
-        catch (MigrationException error)
+        catch (Exception error)
         {
+            // Nobody waits for this task: what it does not log is lost.
             log.Error(error, "Host {Destination} does not say how migration {MigrationId} ended", entry.PeerHostName, entry.MigrationId);
         }
     }

@@ -40,18 +40,21 @@ internal static class FaultCalibration
 
     private static (TimeSpan Fault, TimeSpan LiftedPage) MeasureSync()
     {
-        TimeSpan armed = TimeSpan.MaxValue, rest = TimeSpan.MaxValue, lifted = TimeSpan.MaxValue;
+        TimeSpan armed = TimeSpan.MaxValue, lifted = TimeSpan.MaxValue;
+        long faultsOfRest = long.MaxValue;
         ForEachRound(MakeSync, (file, mapping) =>
         {
             armed = Less(armed, Write(file, mapping, RegionPages));
-            rest = Less(rest, Write(file, mapping, stridePages: 1));
+            long before = ProcessStatistics.ReadThreadPageFaults();
+            Write(file, mapping, stridePages: 1);
+            faultsOfRest = Math.Min(faultsOfRest, ProcessStatistics.ReadThreadPageFaults() - before);
             lifted = Less(lifted, Write(file, mapping, stridePages: 1));
         });
         const int regions = PageCount / RegionPages;
-        TimeSpan page = (rest - lifted) / (PageCount - regions);
 
-        // It takes a fault or none: two kinds of fault that the kernel resolves differ by less than the rounds do.
-        return (AtLeastATick((armed - (lifted / RegionPages)) / regions), page > AsyncFault / 2 ? AsyncFault : TimeSpan.Zero);
+        // The kernel counts what a clock could not tell from noise: whether the pages of a lifted region took a fault each.
+        TimeSpan page = faultsOfRest > (PageCount - regions) / 2 ? AsyncFault : TimeSpan.Zero;
+        return (AtLeastATick((armed - (lifted / RegionPages)) / regions), page);
     }
 
     private static void ForEachRound(Func<MemoryMapping, PidFd, WriteTrace> arm, Action<SafeFileHandle, MemoryMapping> measure)

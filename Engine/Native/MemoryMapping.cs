@@ -12,6 +12,7 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     /// <summary>Alignment in bytes of anonymous blocks: what x86-64 and arm64 with 4K pages can map as one large page.</summary>
     public const int AlignmentBytes = 2 << 20;
 
+    private const int ProtectionNone = 0;
     private const int ProtectionRead = 1;
     private const int ProtectionWrite = 2;
     private const int MapShared = 1;
@@ -22,12 +23,14 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     private const nint MapFailed = -1;
 
     private readonly bool mapped;
+    private readonly long guardBytes;
 
-    private MemoryMapping(nint address, long sizeBytes, bool mapped)
+    private MemoryMapping(nint address, long sizeBytes, bool mapped, long guardBytes = 0)
         : base(ownsHandle: true)
     {
         SizeBytes = sizeBytes;
         this.mapped = mapped;
+        this.guardBytes = guardBytes;
         SetHandle(address);
     }
 
@@ -104,35 +107,43 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
     /// <inheritdoc/>
     protected override unsafe bool ReleaseHandle()
     {
-        if (mapped) return Unmap(handle, (nuint)SizeBytes) == 0;
+        if (mapped) return Unmap(handle, (nuint)(SizeBytes + guardBytes)) == 0;
         NativeMemory.AlignedFree((void*)handle);
         return true;
     }
 
     private static MemoryMapping MapAligned(long sizeBytes, bool largePages)
     {
-        // mmap aligns to 4K only: map more, then give back both ends.
-        nuint reservedBytes = (nuint)sizeBytes + AlignmentBytes;
+        // mmap aligns to 4K only: map more, then give back both ends, but for a page behind the block that nobody may touch. Without it the
+        // kernel joins neighbouring blocks, and /proc counts them as one.
+        int pageBytes = Environment.SystemPageSize;
+        nuint reservedBytes = (nuint)sizeBytes + AlignmentBytes + (nuint)pageBytes;
         nint reserved = MapMemory(0, reservedBytes, ProtectionRead | ProtectionWrite, MapPrivate | MapAnonymous, -1, 0);
         if (reserved == MapFailed) throw Errno.LastFailure("mmap", $"0x{sizeBytes:x} bytes, MAP_PRIVATE|MAP_ANONYMOUS");
 
         nint start = (reserved + AlignmentBytes - 1) & ~(nint)(AlignmentBytes - 1);
-        nint end = (nint)((start + (nint)sizeBytes + Environment.SystemPageSize - 1) & ~((nint)Environment.SystemPageSize - 1));
+        nint end = (nint)((start + (nint)sizeBytes + pageBytes - 1) & ~((nint)pageBytes - 1));
         Trim(reserved, start);
-        Trim(end, reserved + (nint)reservedBytes);
+        Trim(end + pageBytes, reserved + (nint)reservedBytes);
 
-        var mapping = new MemoryMapping(start, end - start, mapped: true);
-        // EINVAL: a kernel built without transparent large pages; the memory serves as well in small ones.
-        int advice = largePages ? AdviseHugePage : AdviseNoHugePage;
-        if (Advise(start, (nuint)(end - start), advice) != 0 && Marshal.GetLastPInvokeError() != Errno.EINVAL)
+        var mapping = new MemoryMapping(start, end - start, mapped: true, guardBytes: pageBytes);
+        try
         {
-            MigrationException failure = Errno.LastFailure(
-                "madvise", $"0x{start:x}, 0x{sizeBytes:x}, {(largePages ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE")}");
-            mapping.Dispose();
-            throw failure;
-        }
+            if (Protect(end, (nuint)pageBytes, ProtectionNone) != 0) throw Errno.LastFailure("mprotect", $"0x{end:x}, PROT_NONE");
+            // EINVAL: a kernel built without transparent large pages; the memory serves as well in small ones.
+            int advice = largePages ? AdviseHugePage : AdviseNoHugePage;
+            if (Advise(start, (nuint)(end - start), advice) != 0 && Marshal.GetLastPInvokeError() != Errno.EINVAL)
+            {
+                throw Errno.LastFailure("madvise", $"0x{start:x}, 0x{sizeBytes:x}, {(largePages ? "MADV_HUGEPAGE" : "MADV_NOHUGEPAGE")}");
+            }
 
-        return mapping;
+            return mapping;
+        }
+        catch
+        {
+            mapping.Dispose();
+            throw;
+        }
     }
 
     private static void Trim(nint start, nint end)
@@ -165,6 +176,9 @@ public sealed partial class MemoryMapping : SafeHandleZeroOrMinusOneIsInvalid
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     private static partial int Unmap(nint address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "mprotect", SetLastError = true)]
+    private static partial int Protect(nint address, nuint length, int protection);
 
     [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
     private static partial int Advise(nint address, nuint length, int advice);

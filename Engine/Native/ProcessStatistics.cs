@@ -23,6 +23,9 @@ public static class ProcessStatistics
         return ParsePageFaults(line);
     }
 
+    /// <summary>Page faults of the calling thread since it started, minor and major.</summary>
+    public static long ReadThreadPageFaults() => ParsePageFaults(File.ReadAllText("/proc/thread-self/stat"));
+
     /// <summary>Sums minflt (field 10) and majflt (field 12) of one line of /proc/PID/stat.</summary>
     internal static long ParsePageFaults(string line)
     {

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace VmMigration.Engine.Protocol;
 
 /// <summary>Where and with what right the source may connect. Serializable.</summary>
@@ -16,4 +18,22 @@ public sealed record IncomingOffer(Guid MigrationId, string DestinationHostName,
 
     /// <summary>The mobility path the source's connections must take; null for the ordinary network.</summary>
     public Guid? PathId { get; init; }
+
+    /// <summary>Checks what a source connects by.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/>, naming what is wrong.</exception>
+    public void Validate()
+    {
+        if (!IPAddress.TryParse(Address, out _) || Port is < 1 or > ushort.MaxValue)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument, $"The offer of '{DestinationHostName}' names no IP address and port: '{Address}', {Port}.");
+        }
+
+        if (Ticket.Length != Hello.TicketBytes)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument,
+                $"The ticket of migration {MigrationId} has {Ticket.Length} bytes instead of {Hello.TicketBytes}.");
+        }
+    }
 }

@@ -7,7 +7,7 @@ namespace VmMigration.Cmdlets.Tests;
 /// <summary>Ctrl+C, which PowerShell turns into stopping the pipeline.</summary>
 public sealed class StoppedPipelineTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
     private readonly ModuleSession session = ModuleSession.WithBusyVm();
 

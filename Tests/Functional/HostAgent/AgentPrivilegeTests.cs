@@ -96,7 +96,13 @@ public sealed class AgentPrivilegeTests : IAsyncLifetime
     {
         VmDescription vm = await BootAsync(from);
         MigrationStatus status = await MigrationBroker.StartAsync(
-            from, vm.Specification.Id, to, new() { Postcopy = postcopy, VerifyMemory = postcopy != PostcopyPolicy.AfterFirstPass }, Cancel);
+            from, vm.Specification.Id, to,
+            new()
+            {
+                Postcopy = postcopy,
+                VerifyMemory = postcopy != PostcopyPolicy.AfterFirstPass,
+                DowntimeLimit = TimeSpan.FromSeconds(2),
+            }, Cancel);
         await foreach (MigrationStatus next in from.WatchMigrationAsync(status.Id, Cancel)) status = next;
         Assert.True(status.State == MigrationState.Completed, $"{status.State}: {status.ErrorMessage}");
         VmDescription arrived = await to.GetVmAsync(vm.Specification.Id, Cancel);

@@ -13,8 +13,7 @@ namespace VmMigration.Functional.Tests.Paths;
 /// <summary>Agents are killed while a path is made and used: nothing of it stays, and the VM is whole on exactly one side.</summary>
 public sealed class AgentKillTests
 {
-    private const int KillsWhileMade = 5;
-    private const int KillsOfMigrations = 3;
+    private const int KillsInSoak = 5;
 
     // Slow enough that a kill meets the migration where it is meant to.
     private const long BytesPerSecond = 48 << 20;
@@ -30,11 +29,38 @@ public sealed class AgentKillTests
     [InlineData(MobilityPathKind.Overlay, true)]
     [InlineData(MobilityPathKind.Nat, false)]
     [InlineData(MobilityPathKind.Nat, true)]
-    public async Task Killed_while_a_path_is_made_an_agent_leaves_nothing_of_it(MobilityPathKind kind, bool killsDestination)
+    public Task Killed_while_a_path_is_made_an_agent_leaves_nothing_of_it(MobilityPathKind kind, bool killsDestination) =>
+        KillWhileMadeAsync(kind, killsDestination, kills: 2);
+
+    [Theory]
+    [InlineData(MobilityPathKind.Overlay, false, MigrationState.Switchover)]
+    [InlineData(MobilityPathKind.Nat, true, MigrationState.Precopy)]
+    public Task Killed_while_a_vm_moves_an_agent_leaves_nothing_of_the_path_and_the_vm_whole_on_one_side(
+        MobilityPathKind kind, bool killsDestination, MigrationState moment) =>
+        KillWhileMovingAsync(kind, killsDestination, moment, kills: 1);
+
+    /// <summary>A soak: it runs only where it is asked for.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(MobilityPathKind.Overlay, false, MigrationState.Precopy)]
+    [InlineData(MobilityPathKind.Overlay, true, MigrationState.Precopy)]
+    [InlineData(MobilityPathKind.Overlay, false, MigrationState.Switchover)]
+    [InlineData(MobilityPathKind.Overlay, true, MigrationState.Switchover)]
+    [InlineData(MobilityPathKind.Nat, false, MigrationState.Precopy)]
+    [InlineData(MobilityPathKind.Nat, true, MigrationState.Precopy)]
+    [InlineData(MobilityPathKind.Nat, false, MigrationState.Switchover)]
+    [InlineData(MobilityPathKind.Nat, true, MigrationState.Switchover)]
+    public async Task Killed_again_and_again_an_agent_leaves_nothing_and_the_vm_whole_on_one_side(
+        MobilityPathKind kind, bool killsDestination, MigrationState moment)
+    {
+        await KillWhileMadeAsync(kind, killsDestination, KillsInSoak);
+        await KillWhileMovingAsync(kind, killsDestination, moment, KillsInSoak);
+    }
+
+    private static async Task KillWhileMadeAsync(MobilityPathKind kind, bool killsDestination, int kills)
     {
         await using LabAgents lab = await LabAgents.StartAsync(kind, Cancel);
         AgentProcess victim = killsDestination ? lab.DestinationAgent : lab.SourceAgent;
-        for (int round = 0; round < KillsWhileMade; round++)
+        for (int round = 0; round < kills; round++)
         {
             Task<MobilityPath> making = MobilityPathBroker.CreateAsync(kind, lab.Source, lab.Destination, lab.GatewayOf(kind), Cancel);
             await DelayAtRandomAsync(150);
@@ -46,22 +72,13 @@ public sealed class AgentKillTests
         }
     }
 
-    [Theory]
-    [InlineData(MobilityPathKind.Overlay, false, MigrationState.Precopy)]
-    [InlineData(MobilityPathKind.Overlay, true, MigrationState.Precopy)]
-    [InlineData(MobilityPathKind.Overlay, false, MigrationState.Switchover)]
-    [InlineData(MobilityPathKind.Overlay, true, MigrationState.Switchover)]
-    [InlineData(MobilityPathKind.Nat, false, MigrationState.Precopy)]
-    [InlineData(MobilityPathKind.Nat, true, MigrationState.Precopy)]
-    [InlineData(MobilityPathKind.Nat, false, MigrationState.Switchover)]
-    [InlineData(MobilityPathKind.Nat, true, MigrationState.Switchover)]
-    public async Task Killed_while_a_vm_moves_an_agent_leaves_nothing_of_the_path_and_the_vm_whole_on_one_side(
-        MobilityPathKind kind, bool killsDestination, MigrationState moment)
+    private static async Task KillWhileMovingAsync(
+        MobilityPathKind kind, bool killsDestination, MigrationState moment, int kills)
     {
         await using LabAgents lab = await LabAgents.StartAsync(kind, Cancel);
         VmDescription vm = await lab.BootAsync(Cancel);
         (AgentProcess From, AgentProcess To) way = (lab.SourceAgent, lab.DestinationAgent);
-        for (int round = 0; round < KillsOfMigrations; round++)
+        for (int round = 0; round < kills; round++)
         {
             MigrationStatus started = await MigrationBroker.StartAsync(
                 lab.HostOf(way.From), vm.Specification.Id, lab.HostOf(way.To),

@@ -90,7 +90,8 @@ public sealed class PathIsolationTests
     private static async Task MigrateAsync(LabAgents lab, VmDescription vm, MobilityPath path, MobilityPathKind kind)
     {
         MigrationStatus status = await MigrationBroker.StartAsync(
-            lab.Source, vm.Specification.Id, lab.Destination, new() { VerifyMemory = true }, MobilityPathChoice.Existing(path.PathId), Cancel);
+            lab.Source, vm.Specification.Id, lab.Destination,
+            new() { VerifyMemory = true, DowntimeLimit = TimeSpan.FromSeconds(2) }, MobilityPathChoice.Existing(path.PathId), Cancel);
         status = await LabAgents.WaitAsync(lab.Source, status.Id, Cancel);
         Assert.True(status.State == MigrationState.Completed, $"{status.State}: {status.ErrorMessage}");
         Assert.True(status.Result!.MemoryVerified);
