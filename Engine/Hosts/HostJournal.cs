@@ -116,15 +116,15 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
 
     /// <summary>
     /// Keeps with a migration that begins at its source, and must have been recorded, all that is needed to ask its destination again. Of the
-    /// ticket that is <see cref="Hello.OutcomeTicketOf"/> it; the rest goes with the end of the migration.
+    /// ticket that is <see cref="Hello.OutcomeTicketOf"/> it, unless <see cref="JournaledMigration.KeepsTicket"/>; it goes with the end of the
+    /// migration.
     /// </summary>
     public void SaveRequest(MigrationRequest request, MigrationStatus status) =>
         Update(status.Id, MigrationRole.Source, "save a request", () => database.Prepared(
             "UPDATE migrations SET status = @2, request = @3 WHERE id = @0 AND role = @1",
-            Key(status.Id), (int)MigrationRole.Source, ToJson(status), ToJson(request with
-            {
-                Offer = request.Offer with { Ticket = Hello.OutcomeTicketOf(request.Offer.Ticket) },
-            })).ExecuteNonQuery());
+            Key(status.Id), (int)MigrationRole.Source, ToJson(status), ToJson(JournaledMigration.KeepsTicket(request)
+                ? request
+                : request with { Offer = request.Offer with { Ticket = Hello.OutcomeTicketOf(request.Offer.Ticket) } })).ExecuteNonQuery());
 
     /// <summary>Keeps what the destination offered with its migration, which must have been recorded.</summary>
     /// <param name="migrationId">Id of the migration.</param>

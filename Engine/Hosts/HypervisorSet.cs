@@ -13,6 +13,9 @@ internal sealed class HypervisorSet(IReadOnlyList<IHypervisor> hypervisors)
     /// </summary>
     public Func<IReadOnlyList<VmInstance>, CancellationToken, Task<IReadOnlyList<string>>>? RemoveLeftovers { get; init; }
 
+    /// <summary>Ends a VM by its process, asking nothing of it, and removes its files; null where VMs leave nothing.</summary>
+    public Func<VmInstance, Task>? End { get; init; }
+
     /// <summary>Lets go of what VMs that are gone had needed, when the host is closed; null where there is nothing.</summary>
     public Action? Close { get; init; }
 

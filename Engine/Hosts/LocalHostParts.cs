@@ -73,6 +73,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
             Register = (registration, cancellationToken) =>
                 qemu.RegisterAsync(registration.QmpSocketPath, registration.Name, cancellationToken),
             RemoveLeftovers = qemu.RemoveLeftoversAsync,
+            End = qemu.EndAsync,
             Close = qemu.RemoveUnusedFileSystems,
         };
     }

@@ -157,6 +157,15 @@ internal sealed class LocalHostVms(
     private async Task StopAsync(VmSlot slot, bool force, CancellationToken cancellationToken)
     {
         bool unreached = slot.Present.Unreached is not null;
+        if (force && slot.Present is { Unreached: { } process, Registered: false } lost && hypervisors.End is { } end)
+        {
+            // It may wait for a page that never comes, and then answers nobody who would attach to it.
+            await end(process.Instance).ConfigureAwait(false);
+            slot.SaveFact(lost with { Unreached = null, Failure = FailureOnceStopped(lost), MeantToRun = false, ShutdownAsked = false });
+            log.Warning("Ended VM {Vm}, process {ProcessId}, which could not be reached", slot.Name, process.Instance.ProcessId);
+            return;
+        }
+
         if (unreached) await TryReachAsync(slot, cancellationToken).ConfigureAwait(false);
         VmSlotState known = slot.Present;
         VmSlotState stopped = known with { Failure = FailureOnceStopped(known), MeantToRun = false, ShutdownAsked = false };

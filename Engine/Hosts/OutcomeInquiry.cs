@@ -97,11 +97,11 @@ internal sealed class OutcomeInquiry(
         // What arrived over a mobility path can be asked over no other network, and the path ended with the engine that used it.
         if (migration.Entry.State != MigrationJournalState.Undecided || migration.Request is not { Offer.PathId: null } request) return;
         if (IsMismatch(migration)) return;
-        asking.GetOrAdd(migration.Entry.MigrationId, _ => Task.Run(() => FollowAsync(migration.Entry, request.Offer)));
+        asking.GetOrAdd(migration.Entry.MigrationId, _ => Task.Run(() => FollowAsync(migration.Entry, request.Offer, migration.OutcomeTicket!)));
     }
 
     /// <summary>Asks until the destination says something final, somebody else decides, or the host closes.</summary>
-    private async Task FollowAsync(MigrationJournalEntry entry, IncomingOffer offer)
+    private async Task FollowAsync(MigrationJournalEntry entry, IncomingOffer offer, byte[] ticket)
     {
         ResiliencePipeline<MigrationOutcome> patient = new ResiliencePipelineBuilder<MigrationOutcome>()
             .AddRetry(Retry(outcome => IsOpen(entry.MigrationId) && outcome == MigrationOutcome.Pending, longestPause, error => IsOpen(entry.MigrationId)
@@ -110,7 +110,7 @@ internal sealed class OutcomeInquiry(
             .Build();
         try
         {
-            MigrationOutcome outcome = await AskAsync(patient, offer, closing.Token).ConfigureAwait(false);
+            MigrationOutcome outcome = await AskAsync(patient, offer, ticket, closing.Token).ConfigureAwait(false);
             if (IsFinal(outcome)) await undecided.SettleAsync(entry.MigrationId, outcome, closing.Token).ConfigureAwait(false);
             else if (outcome == MigrationOutcome.DestinationReceives)
             {
@@ -149,7 +149,7 @@ internal sealed class OutcomeInquiry(
             .Build();
         try
         {
-            return (await AskAsync(once, request.Offer, cancellationToken).ConfigureAwait(false), null);
+            return (await AskAsync(once, request.Offer, migration.OutcomeTicket!, cancellationToken).ConfigureAwait(false), null);
         }
         catch (TimeoutRejectedException)
         {
@@ -162,11 +162,11 @@ internal sealed class OutcomeInquiry(
     }
 
     private static async Task<MigrationOutcome> AskAsync(
-        ResiliencePipeline<MigrationOutcome> retry, IncomingOffer offer, CancellationToken cancellationToken)
+        ResiliencePipeline<MigrationOutcome> retry, IncomingOffer offer, byte[] outcomeTicket, CancellationToken cancellationToken)
     {
         var dialer = new MigrationDialer(offer);
         return await retry.ExecuteAsync(
-            async token => await dialer.AskOutcomeAsync(offer.Ticket, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            async token => await dialer.AskOutcomeAsync(outcomeTicket, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Goes on with a post-copy; null where the destination does not take the pages any more, because its engine is another one.</summary>

@@ -125,6 +125,25 @@ public sealed class QemuHypervisor : IHypervisor
         return [.. removed, .. ramFileSystems.RemoveUnused()];
     }
 
+    /// <summary>
+    /// Ends a VM of this hypervisor by its process and removes its files, asking nothing of QEMU: one that waits for a page that never comes
+    /// answers nothing.
+    /// </summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> for a VM that something else started.</exception>
+    public async Task EndAsync(VmInstance instance)
+    {
+        string? directory = Path.GetDirectoryName(instance.QmpSocketPath);
+        if (directory is null || Path.GetDirectoryName(directory) != vmsDirectory)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument, $"Something else started process {instance.ProcessId}, and only that can end it.",
+                $"End process {instance.ProcessId} by what started it.");
+        }
+
+        await QemuLeftovers.RemoveInstanceAsync(directory).ConfigureAwait(false);
+        ramFileSystems.RemoveUnused();
+    }
+
     /// <summary>Unmounts the file systems of large pages that no VM is on any more: what was in use when the last VM on it went.</summary>
     public void RemoveUnusedFileSystems() => ramFileSystems.RemoveUnused();
 

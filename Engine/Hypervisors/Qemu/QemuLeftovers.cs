@@ -15,16 +15,21 @@ internal static class QemuLeftovers
         {
             if (kept.Contains(directory)) continue;
             cancellationToken.ThrowIfCancellationRequested();
-            var paths = new QemuInstancePaths(directory, "");
-            string? ramFile = new FileInfo(paths.RamLink).LinkTarget;
-
-            // Only what the engine itself names like that: the directory might hold what somebody else put there.
-            if (ramFile is not null && QemuInstancePaths.IsRamFile(ramFile)) paths = paths with { RamFile = ramFile };
-            else paths = paths with { RamFile = paths.RamLink };
-            await QemuInstanceFiles.RemoveAsync(paths).ConfigureAwait(false);
+            await RemoveInstanceAsync(directory).ConfigureAwait(false);
             removed.Add(directory);
         }
 
         return removed;
+    }
+
+    /// <summary>Ends and removes the instance of one directory, asking nothing of the process.</summary>
+    public static Task RemoveInstanceAsync(string directory)
+    {
+        var paths = new QemuInstancePaths(directory, "");
+        string? ramFile = new FileInfo(paths.RamLink).LinkTarget;
+
+        // Only what the engine itself names like that: the directory might hold what somebody else put there.
+        bool isOwn = ramFile is not null && QemuInstancePaths.IsRamFile(ramFile);
+        return QemuInstanceFiles.RemoveAsync(paths with { RamFile = isOwn ? ramFile! : paths.RamLink });
     }
 }

@@ -120,6 +120,23 @@ public sealed class HostRecoveryTests : IDisposable
     }
 
     [Fact]
+    public async Task A_process_that_cannot_be_reached_is_ended_by_force_without_being_asked()
+    {
+        VmSpecification vm = SampleVms.Qemu();
+        int processId = scripted.Make(vm, VmState.Running).Process.Id;
+        Write(journal => journal.SaveVm(SampleVms.Journaled(vm, processId: processId)));
+        scripted.Unreachable = processId;
+        await using TestHost host = await OpenAsync();
+
+        Assert.Equal(MigrationErrorReason.AccessDenied,
+            (await Assert.ThrowsAsync<MigrationException>(() => host.Host.StopVmAsync(vm.Id, force: false, Cancel))).Reason);
+        VmDescription ended = await host.Host.StopVmAsync(vm.Id, force: true, Cancel);
+        Assert.Equal((VmState.Stopped, null), (ended.State, ended.Instance));
+        Assert.Empty(scripted.Processes);
+        await host.Host.RemoveVmAsync(vm.Id, Cancel);
+    }
+
+    [Fact]
     public async Task A_source_that_had_granted_nothing_resumes_its_vm_at_full_speed()
     {
         VmSpecification vm = SampleVms.Qemu();

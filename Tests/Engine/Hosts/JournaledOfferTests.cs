@@ -15,8 +15,12 @@ public sealed class JournaledOfferTests : IDisposable
 
     public void Dispose() => scratch.Dispose();
 
-    [Fact]
-    public async Task The_offer_survives_a_restart_with_the_right_to_ask_and_goes_with_the_end_of_the_migration()
+    [Theory]
+    [InlineData(PostcopyPolicy.Never, false)]
+    [InlineData(PostcopyPolicy.WhenNotConverging, true)]
+    [InlineData(PostcopyPolicy.AfterFirstPass, true)]
+    public async Task The_offer_survives_a_restart_with_the_right_to_ask_and_goes_with_the_end_of_the_migration(
+        PostcopyPolicy postcopy, bool keepsTicket)
     {
         VmSpecification vm = SampleVms.Qemu();
         byte[] ticket = [.. Enumerable.Range(0, Hello.TicketBytes).Select(value => (byte)value)];
@@ -29,12 +33,13 @@ public sealed class JournaledOfferTests : IDisposable
         {
             await first.RecordAsync(Entry(vm, offer, MigrationJournalState.Started), Cancel);
             first.SaveRequest(
-                new(vm.Id, offer, StateContents.Devices, new()), SampleVms.Status(offer.MigrationId, vm, MigrationState.Setup));
+                new(vm.Id, offer, StateContents.Devices, new() { Postcopy = postcopy }), SampleVms.Status(offer.MigrationId, vm, MigrationState.Setup));
         }
 
         using HostJournal second = HostJournal.Open(directory);
-        IncomingOffer kept = second.FindMigration(offer.MigrationId, MigrationRole.Source)!.Request!.Offer;
-        Assert.Equivalent(offer with { Ticket = Hello.OutcomeTicketOf(ticket) }, kept, strict: true);
+        JournaledMigration kept = second.FindMigration(offer.MigrationId, MigrationRole.Source)!;
+        Assert.Equivalent(keepsTicket ? offer : offer with { Ticket = Hello.OutcomeTicketOf(ticket) }, kept.Request!.Offer, strict: true);
+        Assert.Equal(Hello.OutcomeTicketOf(ticket), kept.OutcomeTicket);
 
         await second.RecordAsync(Entry(vm, offer, MigrationJournalState.RolledBack), Cancel);
         Assert.Null(second.FindMigration(offer.MigrationId, MigrationRole.Source)!.Request);

@@ -42,6 +42,11 @@ internal sealed class TestHost : IAsyncDisposable
             {
                 Register = (registration, _) => Adopt(scripted, registration),
                 RemoveLeftovers = (known, _) => Task.FromResult(scripted.RemoveLeftovers(known)),
+                End = instance =>
+                {
+                    scripted.End(instance.ProcessId!.Value, "Killed.");
+                    return Task.CompletedTask;
+                },
             },
             _ => new NoMigrations(),
             TestContext.Current.CancellationToken);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using VmMigration.Engine;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
@@ -281,6 +282,26 @@ public sealed class QemuHypervisorTests
         AssertNoFiles(unknown.Specification.Id);
         Assert.Equal(VmState.Running, await known.GetStateAsync(Token));
         Assert.True(File.Exists(known.Instance.RamFilePath));
+    }
+
+    [Fact]
+    public async Task A_qemu_that_answers_nobody_is_ended_by_its_process_and_leaves_nothing()
+    {
+        await using QemuTestHost host = await QemuTestHost.CreateAsync();
+        IVirtualMachine vm = await host.TrackAsync(host.Hypervisor.StartAsync(Small("stuck"), Token));
+        using (var stop = Process.Start("kill", ["-STOP", vm.Instance.ProcessId!.Value.ToString(CultureInfo.InvariantCulture)]))
+        {
+            await stop.WaitForExitAsync(Token);
+            Assert.Equal(0, stop.ExitCode);
+        }
+
+        await host.Hypervisor.EndAsync(vm.Instance).WaitAsync(TimeSpan.FromSeconds(10), Token);
+
+        await vm.Exited.WaitAsync(TimeSpan.FromSeconds(10), Token);
+        AssertNoFiles(vm.Specification.Id);
+        MigrationException refused = await Assert.ThrowsAsync<MigrationException>(
+            () => host.Hypervisor.EndAsync(vm.Instance with { QmpSocketPath = "/run/somebody/else.qmp" }));
+        Assert.Equal(MigrationErrorReason.InvalidArgument, refused.Reason);
     }
 
     [Fact]
