@@ -110,7 +110,7 @@ public sealed class MobilityPathTests : IAsyncLifetime
     {
         string id = session.RunClean("\"$((New-MobilityPath Overlay $a $b).Id)\"").Single<string>();
         using var shell = PowerShell.Create(session.Runspace);
-        string line = $"Test-MobilityPath {id[..8]}";
+        string line = $"Test-MobilityPath -Id {id[..8]}";
         string[] offered = [.. CommandCompletion.CompleteInput(line, line.Length, null, shell).CompletionMatches.Select(match => match.CompletionText)];
         Assert.Equal([id], offered);
     }
