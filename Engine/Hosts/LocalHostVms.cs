@@ -161,14 +161,14 @@ internal sealed class LocalHostVms(
         {
             // It may wait for a page that never comes, and then answers nobody who would attach to it.
             await end(process.Instance).ConfigureAwait(false);
-            slot.SaveFact(lost with { Unreached = null, Failure = FailureOnceStopped(lost), MeantToRun = false, ShutdownAsked = false });
+            slot.SaveFact(OnceStopped(lost) with { Unreached = null });
             log.Warning("Ended VM {Vm}, process {ProcessId}, which could not be reached", slot.Name, process.Instance.ProcessId);
             return;
         }
 
         if (unreached) await TryReachAsync(slot, cancellationToken).ConfigureAwait(false);
         VmSlotState known = slot.Present;
-        VmSlotState stopped = known with { Failure = FailureOnceStopped(known), MeantToRun = false, ShutdownAsked = false };
+        VmSlotState stopped = OnceStopped(known);
         if (known.Machine is not { } machine)
         {
             if (!unreached && (known.Failure is null || known.Ownership != VmOwnership.Owned))
@@ -246,6 +246,9 @@ internal sealed class LocalHostVms(
             return false;
         }
     }
+
+    private static VmSlotState OnceStopped(VmSlotState state) =>
+        state with { Failure = FailureOnceStopped(state), MeantToRun = false, ShutdownAsked = false };
 
     /// <summary>A failure goes with the process; that the VM may not run here stays.</summary>
     private static string? FailureOnceStopped(VmSlotState state) => state.Ownership == VmOwnership.Owned ? null : state.Failure;

@@ -21,7 +21,7 @@ internal static class QemuInterruptedSave
         {
             while (await ReadStateUnderWayAsync(qmp, deadline.Token).ConfigureAwait(false) is { } state)
             {
-                if (state == "cancelling") await WakeAsync(qmp, deadline.Token).ConfigureAwait(false);
+                if (state == "cancelling") await QemuStateSave.WakeCancelledAsync(qmp, deadline.Token).ConfigureAwait(false);
                 else await qmp.ExecuteAsync("migrate_cancel", deadline.Token).ConfigureAwait(false);
                 await Task.Delay(interval, deadline.Token).ConfigureAwait(false);
             }
@@ -41,18 +41,5 @@ internal static class QemuInterruptedSave
         JsonElement migration = await qmp.ExecuteAsync("query-migrate", cancellationToken).ConfigureAwait(false);
         if (!migration.TryGetProperty("status", out JsonElement status)) return null;
         return status.GetString() is { } state and not ("none" or "completed" or "failed" or "cancelled") ? state : null;
-    }
-
-    /// <summary>A thread that missed its cancellation waits for this; see <see cref="QemuStateSave"/>.</summary>
-    private static async Task WakeAsync(QmpClient qmp, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await qmp.ExecuteAsync("migrate-continue", new() { ["state"] = "cancelling" }, cancellationToken).ConfigureAwait(false);
-        }
-        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.HypervisorFailed)
-        {
-            // It has ended meanwhile; the next look says so.
-        }
     }
 }

@@ -64,13 +64,30 @@ internal sealed class QemuStateSave : IAsyncDisposable
     public Task WaitUntilPausedAsync(CancellationToken cancellationToken) => WaitForAsync("pre-switchover", cancellationToken);
 
     /// <summary>Lets QEMU go on from there.</summary>
-    public Task ContinueAsync(CancellationToken cancellationToken) => ContinueFromAsync("pre-switchover", cancellationToken);
+    public Task ContinueAsync(CancellationToken cancellationToken) => ContinueFromAsync(qmp, "pre-switchover", cancellationToken);
 
     /// <summary>Waits until everything is written.</summary>
     public async Task FinishAsync(CancellationToken cancellationToken)
     {
         await WaitForAsync("completed", cancellationToken).ConfigureAwait(false);
         await relay.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Wakes what <c>migrate_cancel</c> left asleep. QEMU's migration thread looks for a cancellation, then waits for <c>migrate-continue</c>
+    /// (migration_maybe_pause in its migration/migration.c); a cancellation between the two does not wake it, so that it would wait for ever.
+    /// A thread that waits for nothing ignores it.
+    /// </summary>
+    public static async Task WakeCancelledAsync(QmpClient qmp, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await ContinueFromAsync(qmp, "cancelling", cancellationToken).ConfigureAwait(false);
+        }
+        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.HypervisorFailed)
+        {
+            // Not 'cancelling' any more: it has ended, and QEMU says how.
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -141,7 +158,7 @@ internal sealed class QemuStateSave : IAsyncDisposable
         try
         {
             await qmp.ExecuteAsync("migrate_cancel", CancellationToken.None).ConfigureAwait(false);
-            await WakeCancelledAsync().ConfigureAwait(false);
+            await WakeCancelledAsync(qmp, CancellationToken.None).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(cancelLimit);
             while (status is not ("completed" or "failed" or "cancelled"))
             {
@@ -161,24 +178,7 @@ internal sealed class QemuStateSave : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// QEMU's migration thread looks for a cancellation, then waits for <c>migrate-continue</c> (migration_maybe_pause in its
-    /// migration/migration.c). A <c>migrate_cancel</c> between the two does not wake it, so that it would wait for ever; this does. A thread
-    /// that waits for nothing ignores it.
-    /// </summary>
-    private async Task WakeCancelledAsync()
-    {
-        try
-        {
-            await ContinueFromAsync("cancelling", CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (MigrationException exception) when (exception.Reason == MigrationErrorReason.HypervisorFailed)
-        {
-            // Not 'cancelling' any more: it has ended, and its event says how.
-        }
-    }
-
-    private Task<JsonElement> ContinueFromAsync(string state, CancellationToken cancellationToken) =>
+    private static Task<JsonElement> ContinueFromAsync(QmpClient qmp, string state, CancellationToken cancellationToken) =>
         qmp.ExecuteAsync("migrate-continue", new JsonObject { ["state"] = state }, cancellationToken);
 
     private async Task<MigrationException> DescribeFailureAsync(CancellationToken cancellationToken)
