@@ -59,9 +59,15 @@ public sealed class AgentLifecycleTests : IAsyncLifetime
         AgentProcess destination = await lab.StartAsync(new() { Name = "destination" }, Cancel);
         await using RemoteHost from = await source.ConnectAsync(Cancel), to = await destination.ConnectAsync(Cancel);
         MigrationStatus status = await StartSlowMigrationAsync(from, to);
+        bool stopRequested = false;
 
-        source.RequestStop();
-        await foreach (MigrationStatus next in from.WatchMigrationAsync(status.Id, Cancel)) status = next;
+        await foreach (MigrationStatus next in from.WatchMigrationAsync(status.Id, Cancel))
+        {
+            status = next;
+            if (stopRequested) continue;
+            source.RequestStop();
+            stopRequested = true;
+        }
 
         Assert.Equal((MigrationState.RolledBack, MigrationErrorReason.Cancelled), (status.State, status.ErrorReason));
         Assert.Equal(0, await source.WaitForExitAsync(Cancel));
