@@ -88,4 +88,25 @@ public enum MigrationErrorReason
 
     /// <summary>The agent of a host failed in a way that it did not expect; its log says how.</summary>
     AgentFailed = 27,
+
+    /// <summary>No disk image has that path on the host.</summary>
+    DiskNotFound = 28,
+
+    /// <summary>A process is writing the disk image.</summary>
+    DiskInUse = 29,
+
+    /// <summary>The disk image is in a format that is not handled, or its header is damaged.</summary>
+    DiskFormatUnsupported = 30,
+
+    /// <summary>The disk image was written while it was copied.</summary>
+    DiskChanged = 31,
+
+    /// <summary>What arrived of a disk is not what was sent, and sending it again did not help.</summary>
+    DiskMismatch = 32,
+
+    /// <summary>No disk transfer of that id is known.</summary>
+    DiskTransferNotFound = 33,
+
+    /// <summary>No disk fragment of that id is known.</summary>
+    DiskFragmentNotFound = 34,
 }

@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Paths;
@@ -13,6 +14,9 @@ public interface IMigrationHost : IAsyncDisposable
 {
     /// <summary>Name of the host.</summary>
     string Name { get; }
+
+    /// <summary>The host's disks.</summary>
+    IHostDisks Disks { get; }
 
     /// <summary>Reports what the host is and can do.</summary>
     Task<HostDescription> DescribeAsync(CancellationToken cancellationToken);

@@ -24,6 +24,9 @@ public sealed class LocalHost : IMigrationHost
     /// <inheritdoc/>
     public string Name => parts.Options.Name;
 
+    /// <inheritdoc/>
+    public Disks.IHostDisks Disks => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+
     /// <summary>The ends of mobility paths, with what the kernel has for them.</summary>
     internal LocalHostPaths Paths => parts.Paths;
 

@@ -21,6 +21,18 @@ public sealed record LocalHostOptions
     /// <summary>Directory of a memory file system for guest RAM files; null takes <c>/dev/shm</c>.</summary>
     public string? RamDirectory { get; init; }
 
+    /// <summary>
+    /// Directory that holds the host's disks: relative paths start there, and what arrives without a path goes there. Null takes
+    /// <c>disks</c> in the state directory.
+    /// </summary>
+    public string? DatastoreDirectory { get; init; }
+
+    /// <summary>How long a fragment of a disk that did not arrive whole is kept.</summary>
+    public TimeSpan FragmentAgeLimit { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>Bytes all fragments together may take on their file systems; the oldest go first. 0 means no limit.</summary>
+    public long FragmentBytesLimit { get; init; }
+
     /// <summary>Address to accept migrations on.</summary>
     public IPAddress ListenAddress { get; init; } = IPAddress.Loopback;
 

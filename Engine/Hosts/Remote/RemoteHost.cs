@@ -51,6 +51,9 @@ public sealed partial class RemoteHost : IMigrationHost
     /// <summary>Name of the host, as its agent said when it was connected.</summary>
     public string Name { get; private set; } = "";
 
+    /// <inheritdoc/>
+    public Disks.IHostDisks Disks => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+
     /// <summary>What this side shows; null over a unix socket.</summary>
     public ShownCertificate? OwnCertificate { get; }
 

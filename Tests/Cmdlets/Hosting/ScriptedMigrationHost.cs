@@ -36,6 +36,8 @@ internal sealed partial class ScriptedMigrationHost : IMigrationHost
 
     public string Name { get; }
 
+    public Engine.Disks.IHostDisks Disks => throw new NotSupportedException("The scripted host has no disks.");
+
     /// <summary>How often it was asked to resume the migration.</summary>
     public int Resumes { get; private set; }
 

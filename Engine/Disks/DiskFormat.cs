@@ -1,0 +1,14 @@
+namespace VmMigration.Engine.Disks;
+
+/// <summary>How a file holds a virtual disk.</summary>
+public enum DiskFormat
+{
+    /// <summary>Never used.</summary>
+    Invalid = 0,
+
+    /// <summary>The disk's bytes, one after the other.</summary>
+    Raw = 1,
+
+    /// <summary>QEMU's copy-on-write format, version 2 or 3 (docs/interop/qcow2.txt).</summary>
+    Qcow2 = 2,
+}
