@@ -25,7 +25,7 @@ public sealed class LocalHost : IMigrationHost
     public string Name => parts.Options.Name;
 
     /// <inheritdoc/>
-    public Disks.IHostDisks Disks => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+    public Disks.IHostDisks Disks => parts.Disks;
 
     /// <summary>The ends of mobility paths, with what the kernel has for them.</summary>
     internal LocalHostPaths Paths => parts.Paths;

@@ -29,6 +29,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         var endpoint = new IPEndPoint(parts.Options.ListenAddress, parts.Options.ListenPort);
         listener = new(endpoint, parts.Link.CertificateFor(endpoint.Address), parts.Options.Name, parts.Logger, FindOutcome,
             parts.Options.Network);
+        parts.Disks.Entrance = listener;
         parts.Paths.Listen = (inside, network) =>
             new(inside, parts.Link.CertificateFor(inside.Address), parts.Options.Name, parts.Logger, FindOutcome, network);
 

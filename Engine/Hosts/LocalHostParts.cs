@@ -27,6 +27,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Undecided = new(registry, journal, Logger);
         Memory = new(registry);
         Paths = new(options, registry, journal, TimeProvider.System, Logger);
+        Disks = new(this);
         IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
     }
 
@@ -55,6 +56,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
 
     /// <summary>The ends of mobility paths.</summary>
     public LocalHostPaths Paths { get; }
+
+    /// <summary>The disks, and their transfers.</summary>
+    public LocalHostDisks Disks { get; }
 
     public IncomingCheck IncomingCheck { get; }
 
@@ -112,6 +116,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
             await new HostRecovery(parts.registry, parts.Hypervisors, journal, TimeProvider.System, parts.Logger)
                 .RunAsync(cancellationToken).ConfigureAwait(false);
             await parts.Paths.RecoverAsync(cancellationToken).ConfigureAwait(false);
+            await parts.Disks.RecoverAsync(cancellationToken).ConfigureAwait(false);
             parts.Migrations = openMigrations(parts);
             parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint} ({LinkSecurity})",
                 options.Name, directory.Path, parts.Migrations.Endpoint, link.Security);
@@ -129,7 +134,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
     public void RequireOpen() => registry.RequireOpen();
 
     /// <summary>
-    /// Ends the migrations, then lets go of the VMs, then closes the rest. VMs are destroyed where the directory is the host's own, except
+    /// Ends the transfers of disks and the migrations, then lets go of the VMs, then closes the rest. VMs are destroyed where the directory is the host's own, except
     /// those that something else started.
     /// </summary>
     public async ValueTask DisposeAsync()
@@ -137,6 +142,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         if (closed) return;
         closed = true;
         List<Exception> errors = [];
+        await TryAsync(Disks.DisposeAsync, errors).ConfigureAwait(false);
         await TryAsync(() => Migrations is null ? ValueTask.CompletedTask : Migrations.DisposeAsync(), errors).ConfigureAwait(false);
         await TryAsync(Paths.DisposeAsync, errors).ConfigureAwait(false);
         foreach (VmSlot slot in registry.Close())
