@@ -33,6 +33,11 @@ public interface IMigrationHost : IAsyncDisposable
     /// <summary>Describes one VM.</summary>
     Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Describes the disks of a running or paused VM for a migration that takes them with it; empty where it has none. Changes nothing.
+    /// </summary>
+    Task<IReadOnlyList<VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken);
+
     /// <summary>Boots a stopped VM.</summary>
     Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken);
 

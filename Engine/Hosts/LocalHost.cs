@@ -83,6 +83,10 @@ public sealed class LocalHost : IMigrationHost
     public Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.GetAsync(vmId, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<Disks.VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken) =>
+        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+
+    /// <inheritdoc/>
     public Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.StartAsync(vmId, cancellationToken);
 
     /// <inheritdoc/>

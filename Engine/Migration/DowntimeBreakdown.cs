@@ -12,6 +12,9 @@ public sealed record DowntimeBreakdown
     /// <summary>Saving the device state; overlaps with <see cref="LastPages"/> and <see cref="Load"/>.</summary>
     public TimeSpan DeviceState { get; init; }
 
+    /// <summary>Ending the mirrors of the disks that move with the VM; overlaps with <see cref="LastPages"/>. Zero where none do.</summary>
+    public TimeSpan Disks { get; init; }
+
     /// <summary>Hashing memory on both sides; zero without verification.</summary>
     public TimeSpan Verify { get; init; }
 

@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 
 namespace VmMigration.Engine.Migration;
@@ -16,4 +17,10 @@ public sealed record IncomingRequest(
 
     /// <summary>The mobility path the VM arrives over, prepared on this host before; null for the ordinary network.</summary>
     public Guid? PathId { get; init; }
+
+    /// <summary>
+    /// With <see cref="MigrationOptions.IncludeDisks"/> the VM's disks at the source, in the order of its specification: the preflight check
+    /// looks at them. What is copied in the end is described anew by the source.
+    /// </summary>
+    public IReadOnlyList<VmDisk> Disks { get; init; } = [];
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Migration;
@@ -41,6 +42,27 @@ public sealed record MigrationOptions
     /// <summary>Use the hypervisor's own migration even where the engine could move the memory itself.</summary>
     public bool ForceHypervisorMigration { get; init; }
 
+    /// <summary>
+    /// Move the VM's disks with it, for hosts that share no storage: what the guest writes goes to an overlay, the image below is copied and
+    /// the overlay mirrored. A further try goes on from what an earlier one left.
+    /// </summary>
+    public bool IncludeDisks { get; init; }
+
+    /// <summary>
+    /// With <see cref="IncludeDisks"/>: directory of the destination host that the disks come to, absolute or relative to its datastore; null
+    /// takes the datastore itself.
+    /// </summary>
+    public string? DiskDirectory { get; init; }
+
+    /// <summary>With <see cref="IncludeDisks"/>: whether images are compressed on their way.</summary>
+    public DiskCompression DiskCompression { get; init; } = DiskCompression.None;
+
+    /// <summary>
+    /// With <see cref="IncludeDisks"/>: remove the disks' files from the source once the VM runs at the destination. Otherwise they stay, and
+    /// <see cref="VmDiskResult.FilesLeftAtSource"/> names them. Read-only disks always stay: other VMs may use them.
+    /// </summary>
+    public bool RemoveSourceDisks { get; init; }
+
     /// <summary>Checks every value against its limits.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/>, naming the value.</exception>
     public void Validate()
@@ -56,6 +78,9 @@ public sealed record MigrationOptions
             $"0 or a power of two from {GuestMemory.PageSizeBytes} to {WriteTrace.MaxGranularityBytes}");
         Require(Postcopy != PostcopyPolicy.Invalid && Enum.IsDefined(Postcopy), nameof(Postcopy), "one of the known policies");
         Require(MinVcpuShare is > 0 and <= 1, nameof(MinVcpuShare), "above 0 and at most 1");
+        Require(DiskDirectory is not { Length: 0 }, nameof(DiskDirectory), "a path or null");
+        Require(DiskCompression != DiskCompression.Invalid && Enum.IsDefined(DiskCompression), nameof(DiskCompression),
+            "one of the known ones");
     }
 
     private static void Require(bool holds, string name, string bounds)

@@ -21,4 +21,7 @@ public sealed record MigrationProgress(
 
     /// <summary>Pages that are missing at the destination, where the VM runs already; 0 otherwise.</summary>
     public long PagesMissing { get; init; }
+
+    /// <summary>The disks that move with the VM, in the order of its specification; empty where none do.</summary>
+    public IReadOnlyList<VmDiskProgress> Disks { get; init; } = [];
 }

@@ -99,6 +99,9 @@ public sealed record MigrationResult
     /// <summary>What executes the guest's instructions at the destination.</summary>
     public string? Accelerator { get; init; }
 
+    /// <summary>The disks that moved with the VM, in the order of its specification; empty where none did.</summary>
+    public IReadOnlyList<VmDiskResult> Disks { get; init; } = [];
+
     /// <summary>Each mechanism that was not used, with the reason.</summary>
     public IReadOnlyList<string> Fallbacks { get; init; } = [];
 

@@ -1,6 +1,9 @@
 namespace VmMigration.Engine.Migration;
 
-/// <summary>Where a migration stands: <c>Setup → Precopy → Switchover → Completed</c>, or <c>RolledBack</c> from anywhere before the commit.</summary>
+/// <summary>
+/// Where a migration stands: <c>Setup → [CopyingDisks] → Precopy → Switchover → Completed</c>, or <c>RolledBack</c> from anywhere before the
+/// commit.
+/// </summary>
 public enum MigrationState
 {
     /// <summary>Never used.</summary>
@@ -32,4 +35,9 @@ public enum MigrationState
     /// the migration goes on when it is resumed.
     /// </summary>
     PostcopyPaused = 8,
+
+    /// <summary>
+    /// Between <see cref="Setup"/> and <see cref="Precopy"/>: the VM's disks are copied and mirrored while it runs at the source.
+    /// </summary>
+    CopyingDisks = 9,
 }

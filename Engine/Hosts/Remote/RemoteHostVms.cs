@@ -37,6 +37,10 @@ public sealed partial class RemoteHost
     }
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<Disks.VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken) =>
+        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+
+    /// <inheritdoc/>
     public async Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken)
     {
         var request = new Contract.StartVmRequest { VmId = vmId.ToString() };

@@ -21,7 +21,7 @@ public sealed record QemuGuest
     /// <summary>Kernel command line for <see cref="KernelPath"/>.</summary>
     public string? KernelCommandLine { get; init; }
 
-    /// <summary>Disks, on storage both hosts reach under the same path.</summary>
+    /// <summary>Disks; for a migration without them, on storage both hosts reach under the same path.</summary>
     public IReadOnlyList<QemuDisk> Disks { get; init; } = [];
 
     /// <summary>The network card's connection.</summary>

@@ -168,6 +168,9 @@ internal sealed partial class ScriptedMigrationHost : IMigrationHost
 
     public Task<VmDescription> GetVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public Task<IReadOnlyList<VmMigration.Engine.Disks.VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
     public Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<VmDescription> StopVmAsync(Guid vmId, bool force, CancellationToken cancellationToken) => throw new NotSupportedException();
