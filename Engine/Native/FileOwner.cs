@@ -25,6 +25,15 @@ internal static partial class FileOwner
         }
     }
 
+    /// <summary>Gives a file to a user and a group.</summary>
+    public static void Set(string path, uint ownerId, uint groupId)
+    {
+        if (ChangeOwner(path, ownerId, groupId) != 0)
+        {
+            throw Errno.Failure(Marshal.GetLastPInvokeError(), "chown", $"{path}, user {ownerId}, group {groupId}");
+        }
+    }
+
     /// <summary>Whether a path is a unix socket; links are not followed.</summary>
     public static unsafe bool IsSocket(string path)
     {
