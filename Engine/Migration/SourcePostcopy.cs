@@ -88,11 +88,12 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             }
 
             await service.DisposeAsync().ConfigureAwait(false);
+
+            // A destination that took the VM over without a link was reached a moment ago to say so: nobody has to mend anything.
+            Recovery? next = link is null ? await TryReconnectAsync(closing).ConfigureAwait(false) : null;
             if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
-            if (await WaitForRecoveryAsync(broken, closing).ConfigureAwait(false) is not { } next)
-            {
-                return new(PostcopyEndKind.Abandoned, Summarize(null), null);
-            }
+            next ??= await WaitForRecoveryAsync(broken, closing).ConfigureAwait(false);
+            if (next is null) return new(PostcopyEndKind.Abandoned, Summarize(null), null);
 
             if (next.Link is null)
             {
@@ -222,6 +223,19 @@ internal sealed class SourcePostcopy : IAsyncDisposable
         error.Reason == MigrationErrorReason.ConnectionLost
             && await link.FindFailureAsync(farewellLimit).ConfigureAwait(false) is { } failure
             ? failure : error;
+
+    private async Task<Recovery?> TryReconnectAsync(CancellationToken closing)
+    {
+        try
+        {
+            return await ConnectAsync(closing).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is MigrationException or OperationCanceledException)
+        {
+            log.Warning(error, "The destination was not reached again after the grant");
+            return null;
+        }
+    }
 
     private async Task<Recovery?> WaitForRecoveryAsync(MigrationException broken, CancellationToken closing)
     {
