@@ -1,11 +1,9 @@
-using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 using Microsoft.Data.Sqlite;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Paths;
 using VmMigration.Engine.Protocol;
+using static VmMigration.Engine.Hosts.JournalValue;
 
 namespace VmMigration.Engine.Hosts;
 
@@ -20,23 +18,25 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     private const string MigrationColumns =
         "id, role, vm_id, peer_host, state, recorded_at, started_at, status, address, ticket_hash, request";
 
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        Converters = { new JsonStringEnumConverter() },
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
-
     private readonly JournalDatabase database;
 
-    private HostJournal(JournalDatabase database) => this.database = database;
+    private HostJournal(JournalDatabase database)
+    {
+        this.database = database;
+        Disks = new(database);
+    }
 
-    /// <summary>Opens <c>journal.db</c> in the host's directory and forgets all but the last 1,000 ended migrations.</summary>
+    /// <summary>What is known of disks.</summary>
+    public DiskJournal Disks { get; }
+
+    /// <summary>Opens <c>journal.db</c> in the host's directory and forgets all but the last 1,000 ended migrations and disk transfers.</summary>
     public static HostJournal Open(HostDirectory directory)
     {
         var journal = new HostJournal(JournalDatabase.Open(Path.Combine(directory.Path, "journal.db")));
         try
         {
             journal.ForgetOldMigrations();
+            journal.Disks.ForgetOldTransfers();
             return journal;
         }
         catch
@@ -240,17 +240,4 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
         row.IsDBNull(8) ? null : row.GetString(8),
         row.IsDBNull(9) ? null : row.GetFieldValue<byte[]>(9),
         row.IsDBNull(10) ? null : FromJson<MigrationRequest>(row.GetString(10)));
-
-    private static string Key(Guid id) => id.ToString("D");
-
-    private static string ToText(DateTimeOffset time) => time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-
-    private static DateTimeOffset FromText(string text) =>
-        DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
-
-    private static string? ToJson<T>(T? value) where T : class => value is null ? null : JsonSerializer.Serialize(value, Json);
-
-    private static T FromJson<T>(string text) where T : class =>
-        JsonSerializer.Deserialize<T>(text, Json)
-        ?? throw new MigrationException(MigrationErrorReason.SystemCallFailed, $"The journal holds no {typeof(T).Name} where one belongs.");
 }

@@ -59,6 +59,31 @@ internal sealed class JournalDatabase : IDisposable
         ) WITHOUT ROWID;
         """,
         "ALTER TABLE migrations ADD COLUMN request TEXT;",
+        """
+        CREATE TABLE incoming_disks (
+            id TEXT NOT NULL PRIMARY KEY,
+            state INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            destination_path TEXT NOT NULL,
+            destination_format INTEGER,
+            overwrite INTEGER NOT NULL,
+            offset_bytes INTEGER NOT NULL,
+            file_bytes INTEGER NOT NULL,
+            digest TEXT NOT NULL,
+            place TEXT NOT NULL,
+            former_place TEXT,
+            recorded_at TEXT NOT NULL,
+            reason INTEGER NOT NULL,
+            message TEXT NOT NULL,
+            taken_from TEXT
+        ) WITHOUT ROWID;
+        CREATE TABLE disk_transfers (
+            id TEXT NOT NULL PRIMARY KEY,
+            started_at TEXT NOT NULL,
+            ended INTEGER NOT NULL,
+            status TEXT NOT NULL
+        ) WITHOUT ROWID;
+        """,
     ];
 
     private readonly Lock gate = new();
