@@ -81,6 +81,10 @@ internal static class HostRegistry
         return [.. All().Where(host => wildcard.IsMatch(host.Name))];
     }
 
+    /// <summary>The hosts that were named, each once; all where none were.</summary>
+    public static IReadOnlyList<IMigrationHost> Named(IReadOnlyList<MigrationHostReference>? hosts) =>
+        hosts is null ? All() : [.. hosts.SelectMany(host => Find(host.Name)).Distinct()];
+
     /// <summary>Closes a host and forgets it. What becomes of its VMs is the host's contract.</summary>
     public static async Task CloseAsync(string name)
     {

@@ -51,7 +51,7 @@ public sealed class ResumeVmMigrationCommand : MigrationSelectionCmdlet
     /// <summary>Waits for what was resumed, where that was asked for.</summary>
     protected override void EndProcessing()
     {
-        if (Wait) new MigrationWait(this).WaitForAll(resumed, timeout: null);
+        if (Wait) new OperationWait(this).WaitForAll(resumed, timeout: null);
     }
 
     private protected override void ProcessMigration(LocatedMigration migration, object target)

@@ -34,8 +34,8 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
 {
     private const string ByReport = "Report";
 
-    private readonly List<LocatedMigration> started = [];
     private readonly HashSet<Guid> named = [];
+    private StartedOperations started = null!;
 
     /// <summary>The report of Test-VmMigration. Options given here as well go before the report's.</summary>
     [Parameter(Mandatory = true, ParameterSetName = ByReport, ValueFromPipeline = true)]
@@ -58,10 +58,8 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     /// <summary>Refuses switches that exclude each other.</summary>
     protected override void BeginProcessing()
     {
-        if (!Wait || !AsJob) return;
-        ThrowTerminatingError(MigrationError.ToRecord(
-            new Engine.MigrationException(Engine.MigrationErrorReason.InvalidArgument, "-Wait and -AsJob exclude each other.",
-                "Use -AsJob and then Wait-Job, or -Wait alone."), null));
+        started = new(this) { AsJob = AsJob, Wait = Wait, CancelOnStop = CancelOnStop };
+        started.RequireOneWay();
     }
 
     /// <summary>Starts the migration of each chosen VM.</summary>
@@ -79,10 +77,7 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
     }
 
     /// <summary>Waits for what was started, where that was asked for.</summary>
-    protected override void EndProcessing()
-    {
-        if (Wait) new MigrationWait(this) { CancelsOnStop = CancelOnStop }.WaitForAll(started, timeout: null);
-    }
+    protected override void EndProcessing() => started.Finish();
 
     private protected override void ProcessVm(LocatedVm vm, object target) =>
         Start(vm, target, DestinationHost.Name, OptionsOver(new MigrationOptions()), report: null);
@@ -93,18 +88,6 @@ public sealed class StartVmMigrationCommand : VmMigrationRequestCmdlet
         if (!ShouldProcess(vm.Title, $"Live-migrate to {destinationName}")) return;
         MigrationStatus? status = Attempt(target, token =>
             MigrationBroker.StartAsync(vm.Host, vm.Id, HostRegistry.Get(destinationName), options, PathOver(report), token));
-        if (status is null) return;
-        var migration = new LocatedMigration(vm.Host, status);
-        if (AsJob) WriteJob(migration);
-        else if (Wait) started.Add(migration);
-        else WriteObject(VmMigrationOperation.From(status));
-    }
-
-    private void WriteJob(LocatedMigration migration)
-    {
-        var job = new VmMigrationJob(MyInvocation.Line, migration);
-        JobRepository.Add(job);
-        job.Start();
-        WriteObject(job);
+        if (status is not null) started.Add(new LocatedMigration(vm.Host, status));
     }
 }

@@ -1,5 +1,4 @@
 using System.Management.Automation;
-using VmMigration.Engine;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Migration;
 
@@ -82,6 +81,7 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     /// </summary>
     [Parameter]
     [ArgumentCompletions("Direct", "Overlay", "Nat")]
+    [Alias("MobilityPath")]
     public MobilityPathReference? Path { get; set; }
 
     /// <summary>The host between the two that -Path Nat goes over, by name or as an object.</summary>
@@ -90,20 +90,8 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     public MigrationHostReference? GatewayHost { get; set; }
 
     /// <summary>The path as given, what is not given taken from the report of an earlier check.</summary>
-    private protected MobilityPathChoice PathOver(PreflightReport? otherwise)
-    {
-        if (Path is null && GatewayHost is not null && otherwise is null or { Path: null })
-        {
-            throw new MigrationException(MigrationErrorReason.InvalidArgument, $"Gateway {GatewayHost} was named, and no path that goes over it.",
-                "Say -Path Nat as well, or leave -GatewayHost out.");
-        }
-
-        MobilityPathReference path = Path ?? otherwise?.Path ?? new(MobilityPathKind.Direct);
-        MigrationHostReference? gateway = GatewayHost ?? (Path is null ? otherwise?.GatewayHost : null);
-        if (path.PathId is { } id) return MobilityPathChoice.Existing(id);
-        if (path.Kind == MobilityPathKind.Direct) return MobilityPathChoice.Direct;
-        return MobilityPathChoice.Make((Engine.Paths.MobilityPathKind)path.Kind!.Value, gateway is null ? null : HostRegistry.Get(gateway.Name));
-    }
+    private protected MobilityPathChoice PathOver(PreflightReport? otherwise) => MobilityPathArguments.Choose(
+        Path ?? otherwise?.Path, GatewayHost ?? (Path is null ? otherwise?.GatewayHost : null), nameof(Path));
 
     /// <summary>The options as given, the rest taken from <paramref name="otherwise"/>.</summary>
     private protected MigrationOptions OptionsOver(MigrationOptions otherwise) => otherwise with

@@ -27,7 +27,7 @@ public sealed class WaitVmMigrationCommand : MigrationSelectionCmdlet
     public TimeSpan? Timeout { get; set; }
 
     /// <summary>Waits for what was chosen.</summary>
-    protected override void EndProcessing() => new MigrationWait(this).WaitForAll(chosen, Timeout);
+    protected override void EndProcessing() => new OperationWait(this).WaitForAll(chosen, Timeout);
 
     private protected override void ProcessMigration(LocatedMigration migration, object target)
     {

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using VmMigration.Engine;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Migration;
 
@@ -14,20 +15,32 @@ internal static class MigrationError
             ErrorDetails = new(exception.Message) { RecommendedAction = exception.RecommendedAction ?? "" },
         };
 
-    /// <summary>The error of a migration that ended without completing, or does not go on by itself.</summary>
-    public static ErrorRecord ToRecord(MigrationStatus status, object target)
+    /// <summary>Why a migration ended without completing, or does not go on by itself.</summary>
+    public static MigrationException FailureOf(MigrationStatus status)
     {
-        if (status.State == Engine.Migration.MigrationState.PostcopyPaused) return ToRecord(Standstill(status), target);
+        if (status.State == Engine.Migration.MigrationState.PostcopyPaused) return Standstill(status);
         string name = $"Migration of '{status.VmName}' from {status.SourceHostName} to {status.DestinationHostName}";
         string outcome = status.State == Engine.Migration.MigrationState.Undecided
             ? "ended undecided; both copies are kept paused"
             : "was rolled back; the VM is on its source host as before";
-        return ToRecord(
-            new MigrationException(status.ErrorReason, $"{name} {outcome}: {status.ErrorMessage}", status.RecommendedAction), target);
+        return new(status.ErrorReason, $"{name} {outcome}: {status.ErrorMessage}", status.RecommendedAction);
+    }
+
+    /// <summary>Why a disk transfer ended without completing.</summary>
+    public static MigrationException FailureOf(DiskTransferStatus status)
+    {
+        string name = $"Copy of '{status.SourcePath}' from {status.SourceHostName} to {status.DestinationHostName}";
+        string outcome = status.State == Engine.Disks.DiskTransferState.Cancelled ? "was stopped" : "failed";
+        string kept = status.FragmentId is null
+            ? "Nothing of it is kept."
+            : $"{status.DurableOffsetBytes >> 20} of {status.SizeBytes >> 20} MiB are kept there as a fragment.";
+        string? action = status.RecommendedAction
+            ?? (status.FragmentId is null ? null : $"Go on with: Resume-DiskTransfer -Id {status.Id}");
+        return new(status.ErrorReason, $"{name} {outcome}: {status.ErrorMessage} {kept}", action);
     }
 
     /// <summary>What a migration that stands still in post-copy says, whatever broke its link.</summary>
-    public static MigrationException Standstill(MigrationStatus status) => new(
+    private static MigrationException Standstill(MigrationStatus status) => new(
         MigrationErrorReason.ConnectionLost,
         $"Migration of '{status.VmName}' from {status.SourceHostName} to {status.DestinationHostName} stands still, and with it the VM: "
         + $"{status.ErrorMessage} {(status.Progress.PagesMissing << GuestMemory.PageShift) >> 20} MiB of its memory are still on "

@@ -43,11 +43,8 @@ internal static class VmLookup
         IReadOnlyList<MigrationHostReference>? hosts, Func<VmDescription, bool> matches, TimeSpan? limit,
         CancellationToken cancellationToken)
     {
-        IReadOnlyList<IMigrationHost> searched = hosts is null
-            ? HostRegistry.All()
-            : [.. hosts.SelectMany(host => HostRegistry.Find(host.Name)).Distinct()];
-        var vms = await HostRegistry.AskAllAsync(searched, (host, token) => host.ListVmsAsync(token), limit, cancellationToken)
-            .ConfigureAwait(false);
+        var vms = await HostRegistry.AskAllAsync(
+            HostRegistry.Named(hosts), (host, token) => host.ListVmsAsync(token), limit, cancellationToken).ConfigureAwait(false);
         List<LocatedVm> found = [.. vms.Items.Where(vm => matches(vm.Item)).Select(vm => new LocatedVm(vm.Host, vm.Item))];
         HashSet<Guid> elsewhere = [.. found.Where(vm => !IsIncoming(vm)).Select(vm => vm.Id)];
         found.RemoveAll(vm => IsIncoming(vm) && elsewhere.Contains(vm.Id));

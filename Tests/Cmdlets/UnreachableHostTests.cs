@@ -119,13 +119,13 @@ public sealed class UnreachableHostTests : IAsyncLifetime
     {
         near.Failure = new(MigrationErrorReason.ConnectionLost, "The agent is gone.");
         int losses = 0;
-        var follower = new MigrationFollower
+        var follower = new OperationFollower
         {
             Patience = TimeSpan.FromMilliseconds(50), AttemptInterval = TimeSpan.FromMilliseconds(10), Lost = _ => losses++,
         };
         MigrationException given = await Assert.ThrowsAsync<MigrationException>(async () =>
         {
-            await foreach (var status in follower.FollowAsync(new(near, near.Status), TestContext.Current.CancellationToken))
+            await foreach (var status in follower.FollowAsync(new LocatedMigration(near, near.Status), TestContext.Current.CancellationToken))
             {
                 Assert.Fail($"It said {status.State}.");
             }
