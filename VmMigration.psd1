@@ -32,6 +32,14 @@
         'Wait-VmMigration'
         'Stop-VmMigration'
         'Resume-VmMigration'
+        'Start-DiskTransfer'
+        'Get-DiskTransfer'
+        'Wait-DiskTransfer'
+        'Suspend-DiskTransfer'
+        'Resume-DiskTransfer'
+        'Stop-DiskTransfer'
+        'Get-DiskFragment'
+        'Remove-DiskFragment'
         'New-MobilityPath'
         'Get-MobilityPath'
         'Test-MobilityPath'
@@ -49,7 +57,7 @@
     PrivateData          = @{
         PSData = @{
             Tags         = @('VirtualMachine', 'LiveMigration', 'QEMU', 'KVM', 'PSEdition_Core', 'Linux')
-            ReleaseNotes = 'First version: hosts, VMs, live migration and runbooks.'
+            ReleaseNotes = 'First version: hosts, VMs, live migration, disk transfers and runbooks.'
         }
     }
 }

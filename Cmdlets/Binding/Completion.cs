@@ -1,4 +1,5 @@
 using System.Management.Automation;
+using System.Management.Automation.Language;
 
 namespace VmMigration.Cmdlets;
 
@@ -19,6 +20,19 @@ internal static class Completion
                 new CompletionResult(candidate.Text, candidate.Text, CompletionResultType.ParameterValue, candidate.ToolTip));
     }
 
+    /// <summary>The paths that the word begins, or whose file's name it begins; quoted where PowerShell would read them otherwise.</summary>
+    public static IEnumerable<CompletionResult> MatchPaths(string wordToComplete, IEnumerable<(string Path, string ToolTip)> candidates)
+    {
+        string prefix = wordToComplete.Trim('\'', '"');
+        return candidates
+            .Where(candidate => candidate.Path.StartsWith(prefix, StringComparison.Ordinal)
+                || Path.GetFileName(candidate.Path).StartsWith(prefix, StringComparison.Ordinal))
+            .DistinctBy(candidate => candidate.Path, StringComparer.Ordinal)
+            .OrderBy(candidate => candidate.Path, StringComparer.Ordinal)
+            .Select(candidate =>
+                new CompletionResult(Quote(candidate.Path), candidate.Path, CompletionResultType.ParameterValue, candidate.ToolTip));
+    }
+
     /// <summary>
     /// Asks hosts, each with the same time limit; one that fails or takes too long offers nothing, for a prompt is no place for errors.
     /// </summary>
@@ -33,4 +47,8 @@ internal static class Completion
             return [];
         }
     }
+
+    private static string Quote(string path) => path.All(letter => char.IsAsciiLetterOrDigit(letter) || "/._-:".Contains(letter, StringComparison.Ordinal))
+        ? path
+        : $"'{CodeGeneration.EscapeSingleQuotedStringContent(path)}'";
 }

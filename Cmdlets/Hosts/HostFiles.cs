@@ -16,6 +16,20 @@ internal static class HostFiles
     public static string? Name(string hostName, string? path, Func<string, string> resolve) =>
         path is null || HostRegistry.TryGet(hostName) is RemoteHost ? path : resolve(path);
 
+    /// <summary>
+    /// A disk's path as its host is to be told it: one that begins with <c>.</c>, <c>..</c> or <c>~</c>, or names a drive of the session, is
+    /// resolved by the session where the host is of this process; all others are the host's, relative ones its datastore's.
+    /// </summary>
+    /// <param name="hostName">The host; that there is none of this name is for others to say.</param>
+    /// <param name="path">The path, as it was written.</param>
+    /// <param name="resolve">How the session resolves paths.</param>
+    public static string NameDisk(string hostName, string path, Func<string, string> resolve)
+    {
+        string first = path.Split('/', System.IO.Path.DirectorySeparatorChar)[0];
+        bool isOfSession = path.Length > first.Length && (first is "." or ".." or "~" || first.Contains(':', StringComparison.Ordinal));
+        return isOfSession ? Name(hostName, path, resolve)! : path;
+    }
+
     /// <summary>Refuses where the host's files are not those of this machine.</summary>
     /// <param name="host">The host.</param>
     /// <param name="what">What needs the files, as the start of a sentence.</param>
