@@ -20,6 +20,9 @@ public interface IVirtualMachine : IAsyncDisposable
     /// <summary>The VM's RAM.</summary>
     GuestMemory Memory { get; }
 
+    /// <summary>The VM's disks; null where the hypervisor has none.</summary>
+    IVmDisks? Disks => null;
+
     /// <summary>Completes when the VM is gone, whoever ended it; its result says how. Never faults.</summary>
     Task<string> Exited { get; }
 

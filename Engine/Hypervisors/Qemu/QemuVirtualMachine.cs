@@ -19,6 +19,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
     private Task? destroying;
     private long lastPausedAt;
     private volatile MissingPages? missingPages;
+    private volatile VmSpecification specification;
     private volatile bool destroyed;
     private bool ended;
     private bool released;
@@ -39,7 +40,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
         VmSpecification specification, VmInstance instance, QemuProcess process, QemuRam ram, QemuVmDirectory directory,
         QemuStatus status, KernelFeatures features, string? untracedWriter, string? largePagesRefused)
     {
-        Specification = specification;
+        this.specification = specification;
         Instance = instance;
         this.process = process;
         this.ram = ram;
@@ -54,13 +55,14 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused,
             LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
             PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
+        Disks = new QemuDisks(process.Qmp, () => Specification.Qemu!.Disks, SpecifyDisks);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
     }
 
     /// <inheritdoc/>
-    public VmSpecification Specification { get; }
+    public VmSpecification Specification => specification;
 
     /// <inheritdoc/>
     public VmInstance Instance { get; }
@@ -70,6 +72,9 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
 
     /// <inheritdoc/>
     public GuestMemory Memory => ram.Memory;
+
+    /// <inheritdoc/>
+    public IVmDisks Disks { get; }
 
     /// <inheritdoc/>
     public Task<string> Exited { get; }
@@ -255,6 +260,12 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
 
             directory.Detach();
         }
+    }
+
+    private void SpecifyDisks(IReadOnlyList<QemuDisk> disks)
+    {
+        VmSpecification present = specification;
+        specification = present with { Qemu = present.Qemu! with { Disks = disks } };
     }
 
     private async Task<string> WatchAsync(QmpEventStream shutdowns)
