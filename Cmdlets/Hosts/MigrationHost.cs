@@ -27,6 +27,9 @@ public sealed record MigrationHost
     /// <summary>Where the host keeps its journal, logs and sockets.</summary>
     public required string StateDirectory { get; init; }
 
+    /// <summary>Directory that holds the host's disks; relative paths of disks start there.</summary>
+    public string DatastoreDirectory { get; init; } = "";
+
     /// <summary>Address and port migrations arrive on.</summary>
     public required string Endpoint { get; init; }
 
@@ -62,6 +65,7 @@ public sealed record MigrationHost
         MemoryBytes = host.MemoryBytes,
         AvailableMemoryBytes = host.AvailableMemoryBytes,
         StateDirectory = host.StateDirectory,
+        DatastoreDirectory = host.DatastoreDirectory,
         Endpoint = host.Endpoint,
         LinkSecurity = (LinkSecurity)host.LinkSecurity,
         Paths = [.. host.Paths

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using System.Net;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hosts;
 
 namespace VmMigration.Cmdlets;
@@ -44,6 +45,34 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
     [ValidateNotNullOrEmpty]
     public string? RamDirectory { get; set; }
 
+    /// <summary>
+    /// Directory that holds the host's disks: relative paths of disks start there, and what arrives without a path goes there. The default is
+    /// disks in the state directory.
+    /// </summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    [Alias("DatastoreDirectory")]
+    public string? DatastorePath { get; set; }
+
+    /// <summary>
+    /// How long a fragment is kept of a disk that did not arrive whole: seconds, 12h, 7d or a TimeSpan. The default is 7 days.
+    /// </summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [Duration]
+    public TimeSpan? FragmentAgeLimit { get; set; }
+
+    /// <summary>Bytes all fragments together may take; the oldest go first. 0, the default, means no limit.</summary>
+    [Parameter(ValueFromPipelineByPropertyName = true)]
+    [ValidateRange(0, long.MaxValue)]
+    public long? FragmentBytesLimit { get; set; }
+
+    /// <summary>
+    /// Put a raw disk demo.raw of this size into the host's datastore, to try Start-DiskTransfer with: random data, and holes half of it.
+    /// </summary>
+    [Parameter]
+    [ValidateRange(1, long.MaxValue)]
+    public long? DemoDiskBytes { get; set; }
+
     /// <summary>Address to accept migrations on. The default is the loopback address.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     public IPAddress ListenAddress { get; set; } = IPAddress.Loopback;
@@ -69,16 +98,38 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
             Name = Name,
             StateDirectory = StateDirectory is null ? null : GetUnresolvedProviderPathFromPSPath(StateDirectory),
             RamDirectory = RamDirectory is null ? null : GetUnresolvedProviderPathFromPSPath(RamDirectory),
+            DatastoreDirectory = DatastorePath is null ? null : GetUnresolvedProviderPathFromPSPath(DatastorePath),
             ListenAddress = ListenAddress,
             ListenPort = ListenPort,
             LinkSecurity = (Engine.Protocol.LinkSecurity?)LinkSecurity,
         };
+        options = options with
+        {
+            FragmentAgeLimit = FragmentAgeLimit ?? options.FragmentAgeLimit,
+            FragmentBytesLimit = FragmentBytesLimit ?? options.FragmentBytesLimit,
+        };
         MigrationHost? opened = Attempt(Name, async token =>
         {
-            IMigrationHost host = await HostRegistry.AddAsync(
-                Name, async opening => await LocalHost.OpenAsync(options, opening).ConfigureAwait(false), token).ConfigureAwait(false);
+            IMigrationHost host = await HostRegistry.AddAsync(Name, opening => OpenAsync(options, opening), token).ConfigureAwait(false);
             return MigrationHost.From(host, await host.DescribeAsync(token).ConfigureAwait(false));
         });
         if (opened is not null) WriteObject(opened);
+    }
+
+    private async Task<IMigrationHost> OpenAsync(LocalHostOptions options, CancellationToken cancellationToken)
+    {
+        LocalHost host = await LocalHost.OpenAsync(options, cancellationToken).ConfigureAwait(false);
+        if (DemoDiskBytes is not { } sizeBytes) return host;
+        try
+        {
+            string datastore = (await host.DescribeAsync(cancellationToken).ConfigureAwait(false)).DatastoreDirectory;
+            await DemoDisk.MakeAsync(datastore, sizeBytes, cancellationToken).ConfigureAwait(false);
+            return host;
+        }
+        catch
+        {
+            await host.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 }

@@ -16,6 +16,9 @@ public sealed record DowntimeParts
     /// <summary>Saving and sending the device state; overlaps with <see cref="LastPages"/>.</summary>
     public TimeSpan DeviceState { get; init; }
 
+    /// <summary>Ending the mirrors of the disks that move with the VM; overlaps with <see cref="LastPages"/>. Zero where none do.</summary>
+    public TimeSpan Disks { get; init; }
+
     /// <summary>Hashing memory on both sides; zero without verification.</summary>
     public TimeSpan Verify { get; init; }
 
@@ -33,6 +36,7 @@ public sealed record DowntimeParts
         Stop = parts.Stop,
         LastPages = parts.LastPages,
         DeviceState = parts.DeviceState,
+        Disks = parts.Disks,
         Verify = parts.Verify,
         Load = parts.Load,
         Commit = parts.Commit,

@@ -13,6 +13,9 @@ internal static class MigrationProgressRecord
     /// </summary>
     private const double LeftByPass = 0.2;
 
+    /// <summary>The share of the work that the disks are where they move with the VM: mostly they are larger than its memory.</summary>
+    private const double ShareOfDisks = 0.8;
+
     public static ProgressRecord Create(MigrationStatus status) => new(
         // Several migrations are shown beside each other; the same one always in the same line.
         status.Id.GetHashCode() & int.MaxValue,
@@ -28,15 +31,23 @@ internal static class MigrationProgressRecord
     {
         if (status.State == Engine.Migration.MigrationState.Completed) return 100;
         MigrationProgress progress = status.Progress;
-        if (progress.Pass < 1) return 0;
+        double ofDisks = progress.Disks.Count == 0 ? 0 : ShareOfDisks;
+        if (progress.Pass < 1) return Math.Min(99, (int)(100 * ofDisks * DoneOf(progress.Disks)));
         double ofThisPass = progress.PagesInPass > 0 ? Math.Clamp((double)progress.PagesDone / progress.PagesInPass, 0, 1) : 1;
         double remaining = Math.Pow(LeftByPass, progress.Pass - 1) * (1 - (1 - LeftByPass) * ofThisPass);
-        return Math.Min(99, (int)(100 * (1 - remaining)));
+        return Math.Min(99, (int)(100 * (ofDisks + (1 - ofDisks) * (1 - remaining))));
+    }
+
+    private static double DoneOf(IReadOnlyList<Engine.Migration.VmDiskProgress> disks)
+    {
+        long size = disks.Sum(disk => disk.SizeBytes);
+        return size == 0 ? 0 : Math.Clamp((double)disks.Sum(disk => disk.DoneBytes) / size, 0, 1);
     }
 
     private static string Describe(MigrationStatus status)
     {
         MigrationProgress progress = status.Progress;
+        if (status.State == Engine.Migration.MigrationState.CopyingDisks) return DescribeDisks(progress.Disks);
         if (progress.Pass < 1) return status.State.ToString();
         if (status.State == Engine.Migration.MigrationState.Postcopy)
         {
@@ -58,4 +69,8 @@ internal static class MigrationProgressRecord
             $"{status.State}, pass {progress.Pass}: {progress.BytesSent >> 20} MiB sent, "
             + $"{progress.BytesPerSecond / (1 << 20):F0} MiB/s{slowed}");
     }
+
+    private static string DescribeDisks(IReadOnlyList<Engine.Migration.VmDiskProgress> disks) => string.Create(CultureInfo.InvariantCulture,
+        $"Disks: {disks.Sum(disk => disk.DoneBytes) >> 20} of {disks.Sum(disk => disk.SizeBytes) >> 20} MiB, "
+        + $"{disks.Sum(disk => disk.MirroredBytes) >> 20} MiB mirrored, {disks.Sum(disk => disk.BytesPerSecond) >> 20} MiB/s");
 }

@@ -1,7 +1,7 @@
 namespace VmMigration.Cmdlets;
 
 /// <summary>
-/// Where a migration stands: <c>Setup → Precopy → Switchover → [Postcopy] → Completed</c>, or <c>RolledBack</c> from anywhere before the
+/// Where a migration stands: <c>Setup → [CopyingDisks] → Precopy → Switchover → [Postcopy] → Completed</c>, or <c>RolledBack</c> from anywhere before the
 /// commit.
 /// </summary>
 public enum MigrationState
@@ -32,4 +32,7 @@ public enum MigrationState
     /// Resume-VmMigration goes on.
     /// </summary>
     PostcopyPaused = 8,
+
+    /// <summary>Between Setup and Precopy: the VM's disks are copied and mirrored while it runs at the source.</summary>
+    CopyingDisks = 9,
 }

@@ -59,6 +59,9 @@ public sealed record VmMigrationOperation
     /// <summary>Pages missing at the destination, where the VM runs already; 0 otherwise.</summary>
     public long PagesMissing { get; init; }
 
+    /// <summary>The disks that move with the VM, in the order of its specification; empty where none do.</summary>
+    public IReadOnlyList<VmDiskProgress> Disks { get; init; } = [];
+
     /// <summary>What it did and cost; null unless completed.</summary>
     public VmMigrationResult? Result { get; init; }
 
@@ -97,6 +100,7 @@ public sealed record VmMigrationOperation
         DirtyBytesPerSecond = status.Progress.DirtyBytesPerSecond,
         VcpuShare = status.Progress.VcpuShare,
         PagesMissing = status.Progress.PagesMissing,
+        Disks = [.. status.Progress.Disks.Select(VmDiskProgress.From)],
         Result = VmMigrationResult.From(status),
         ErrorId = status.ErrorReason == Engine.MigrationErrorReason.Invalid ? null : status.ErrorReason.ToString(),
         ErrorMessage = status.ErrorMessage,

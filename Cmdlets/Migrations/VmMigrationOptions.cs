@@ -38,6 +38,18 @@ public sealed record VmMigrationOptions
     /// <summary>Whether the hypervisor's own migration is used even where the engine could move the memory itself.</summary>
     public bool UseHypervisorMigration { get; init; }
 
+    /// <summary>Whether the VM's disks move with it.</summary>
+    public bool IncludeDisks { get; init; }
+
+    /// <summary>Directory of the destination host that they come to; null for its datastore.</summary>
+    public string? DiskDirectory { get; init; }
+
+    /// <summary>Whether they are compressed on their way.</summary>
+    public DiskCompression DiskCompression { get; init; }
+
+    /// <summary>Whether their files are removed from the source once the VM runs at the destination.</summary>
+    public bool RemoveSourceDisks { get; init; }
+
     internal static VmMigrationOptions From(MigrationOptions options) => new()
     {
         MaxBytesPerSecond = options.MaxBytesPerSecond,
@@ -51,6 +63,10 @@ public sealed record VmMigrationOptions
         PreserveLargePages = options.PreserveLargePages,
         Postcopy = (PostcopyPolicy)options.Postcopy,
         UseHypervisorMigration = options.ForceHypervisorMigration,
+        IncludeDisks = options.IncludeDisks,
+        DiskDirectory = options.DiskDirectory,
+        DiskCompression = (DiskCompression)options.DiskCompression,
+        RemoveSourceDisks = options.RemoveSourceDisks,
     };
 
     internal MigrationOptions ToEngine() => new()
@@ -66,5 +82,9 @@ public sealed record VmMigrationOptions
         PreserveLargePages = PreserveLargePages,
         Postcopy = (Engine.Migration.PostcopyPolicy)Postcopy,
         ForceHypervisorMigration = UseHypervisorMigration,
+        IncludeDisks = IncludeDisks,
+        DiskDirectory = DiskDirectory,
+        DiskCompression = (Engine.Disks.DiskCompression)DiskCompression,
+        RemoveSourceDisks = RemoveSourceDisks,
     };
 }

@@ -76,6 +76,35 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
     public SwitchParameter UseHypervisorMigration { get; set; }
 
     /// <summary>
+    /// Move the VMs' disks with them, for hosts that share no storage: what a guest writes goes to an overlay, the image below is copied while
+    /// it runs, and the rest follows with its memory. A try that failed left fragments; the next one sends only what is missing.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter IncludeDisks { get; set; }
+
+    /// <summary>
+    /// With -IncludeDisks: directory of the destination host that the disks come to, absolute or relative to its datastore. The default is
+    /// the datastore itself.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? DiskDirectory { get; set; }
+
+    /// <summary>
+    /// With -IncludeDisks: whether the disks are compressed on their way: None, the default, or Zstd, which pays where the network is slower
+    /// than the processors.
+    /// </summary>
+    [Parameter]
+    public DiskCompression? DiskCompression { get; set; }
+
+    /// <summary>
+    /// With -IncludeDisks: remove the disks' files from the source host once the VM runs at the destination. Otherwise they stay, and the
+    /// result names them. Read-only disks always stay.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter RemoveSourceDisks { get; set; }
+
+    /// <summary>
     /// The network the VMs travel over: Direct, the default, for the hosts' ordinary one; Overlay or Nat to make a path for each migration
     /// that goes with it; or a path that New-MobilityPath made, as an object or by its id, for one migration.
     /// </summary>
@@ -106,6 +135,10 @@ public abstract class VmMigrationRequestCmdlet : VmSelectionCmdlet
         WriteTraceGranularityBytes = WriteTraceGranularity?.Bytes ?? otherwise.WriteTraceGranularityBytes,
         PreserveLargePages = Choose(nameof(NoLargePages), !NoLargePages, otherwise.PreserveLargePages),
         Postcopy = (Engine.Migration.PostcopyPolicy?)Postcopy ?? otherwise.Postcopy,
+        IncludeDisks = Choose(nameof(IncludeDisks), IncludeDisks, otherwise.IncludeDisks),
+        DiskDirectory = DiskDirectory ?? otherwise.DiskDirectory,
+        DiskCompression = (Engine.Disks.DiskCompression?)DiskCompression ?? otherwise.DiskCompression,
+        RemoveSourceDisks = Choose(nameof(RemoveSourceDisks), RemoveSourceDisks, otherwise.RemoveSourceDisks),
         ForceHypervisorMigration = Choose(nameof(UseHypervisorMigration), UseHypervisorMigration, otherwise.ForceHypervisorMigration),
     };
 

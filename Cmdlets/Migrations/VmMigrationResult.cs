@@ -105,6 +105,9 @@ public sealed record VmMigrationResult
     /// <summary>What executes the guest's instructions at the destination.</summary>
     public string? Accelerator { get; init; }
 
+    /// <summary>The disks that moved with the VM, in the order of its specification; empty where none did.</summary>
+    public IReadOnlyList<VmDiskResult> Disks { get; init; } = [];
+
     /// <summary>Each mechanism that was not used, with the reason.</summary>
     public IReadOnlyList<string> Fallbacks { get; init; } = [];
 
@@ -149,6 +152,7 @@ public sealed record VmMigrationResult
         PathKind = (MobilityPathKind)result.PathKind,
         PathSetup = result.PathSetup,
         Accelerator = result.Accelerator,
+        Disks = [.. result.Disks.Select(VmDiskResult.From)],
         Fallbacks = result.Fallbacks,
         PassDetails = [.. result.PassDetails.Select(MigrationPass.From)],
     };

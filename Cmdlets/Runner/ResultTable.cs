@@ -36,6 +36,7 @@ internal static class ResultTable
         if (result.WriteTraceGranularityBytes > 0) AddTrace(Add, result);
         if (result.LargePagesAtSource is not null || result.LargePagesAtDestination is not null) AddLargePages(Add, result);
         if (result.Postcopy is { } postcopy) AddPostcopy(Add, postcopy);
+        foreach (VmDiskResult disk in result.Disks) AddDisk(Add, disk);
         Add("Least vCPU share", result.MinVcpuShare.ToString("P0", CultureInfo.InvariantCulture));
         Add("Channels", Count(result.Channels));
         Add("Link", result.LinkSecurity == LinkSecurity.Tls ? "TLS 1.3" : "plain text");
@@ -68,6 +69,15 @@ internal static class ResultTable
         add("  interruptions", Count(postcopy.Interruptions));
     }
 
+    private static void AddDisk(Action<string, string> add, VmDiskResult disk)
+    {
+        add($"Disk {disk.Name}", disk.DestinationPath);
+        add("  size", Size(disk.SizeBytes));
+        add("  copied", $"{Size(disk.BytesSent)} in {Time(disk.CopyTime)}");
+        add("  there before", Size(disk.BytesResumed));
+        add("  mirrored", $"{Size(disk.BytesMirrored)} in {Time(disk.MirrorTime)}");
+    }
+
     private static Table MakeSummary(IReadOnlyList<VmMigrationOperation> migrations)
     {
         Table table = new Table().AddColumns("VM", "From → to", "Total", "Downtime", "Passes", "Sent", "MemoryVerified");
@@ -87,7 +97,7 @@ internal static class ResultTable
 
     private static (string Part, TimeSpan Time)[] PartsOf(DowntimeParts parts) =>
     [
-        ("stop", parts.Stop), ("last pages", parts.LastPages), ("device state", parts.DeviceState), ("verify", parts.Verify),
+        ("stop", parts.Stop), ("last pages", parts.LastPages), ("device state", parts.DeviceState), ("disks", parts.Disks), ("verify", parts.Verify),
         ("load", parts.Load), ("commit", parts.Commit), ("resume", parts.Resume),
     ];
 

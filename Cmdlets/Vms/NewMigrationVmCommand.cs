@@ -104,11 +104,12 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     public string? KernelCommandLine { get; set; }
 
     /// <summary>
-    /// Disks: paths, or hashtables with Path, Format and ReadOnly, on storage both hosts reach under the same path. Paths for a host of an
-    /// agent are those of its machine; write them in full.
+    /// Disks: paths, or hashtables with Path, Format and ReadOnly; on storage both hosts reach under the same path, unless they are to move
+    /// with the VM. Paths for a host of an agent are those of its machine; write them in full.
     /// </summary>
     [Parameter(Mandatory = true, ParameterSetName = Qemu)]
     [Parameter(ParameterSetName = QemuKernel)]
+    [Parameter(ParameterSetName = Demo)]
     public VmDisk[] Disk { get; set; } = [];
 
     /// <summary>The network card's connection.</summary>
@@ -154,7 +155,8 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
     {
         if (!ShouldProcess($"{Name} on {HostName}", "Define VM")) return;
         // Here, for paths are resolved by the session, which only the pipeline thread may ask.
-        QemuGuest? qemu = ParameterSetName is Qemu or QemuKernel ? SpecifyQemu() : null;
+        QemuDisk[] disks = [.. Disk.Select(disk => new QemuDisk(ToFilePath(disk.Path)!, disk.Format, disk.ReadOnly))];
+        QemuGuest? qemu = ParameterSetName is Qemu or QemuKernel ? SpecifyQemu(disks) : null;
         VmDescription? vm = Attempt(Name, async token =>
         {
             IMigrationHost host = HostRegistry.Get(HostName.Name);
@@ -165,7 +167,7 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
                 VcpuCount = VcpuCount,
                 Backing = (Engine.Hypervisors.MemoryBacking)MemoryBacking,
                 Embedded = ParameterSetName == Embedded ? SpecifyEmbedded() : null,
-                Qemu = DemoGuest ? await BuildDemoGuestAsync(host, token).ConfigureAwait(false) : qemu,
+                Qemu = DemoGuest ? await BuildDemoGuestAsync(host, disks, token).ConfigureAwait(false) : qemu,
             };
             return await host.CreateVmAsync(specification, token).ConfigureAwait(false);
         });
@@ -182,26 +184,26 @@ public sealed class NewMigrationVmCommand : MigrationCmdlet
         TraceFaultTime = TraceFaultTime,
     };
 
-    private QemuGuest SpecifyQemu() => new()
+    private QemuGuest SpecifyQemu(QemuDisk[] disks) => new()
     {
         MachineType = MachineType,
         Accelerator = (Engine.Hypervisors.Qemu.QemuAccelerator)Accelerator,
         KernelPath = ToFilePath(KernelPath),
         InitrdPath = ToFilePath(InitrdPath),
         KernelCommandLine = KernelCommandLine,
-        Disks = [.. Disk.Select(disk => new QemuDisk(ToFilePath(disk.Path)!, disk.Format, disk.ReadOnly))],
+        Disks = disks,
         Network = (Engine.Hypervisors.Qemu.QemuNetwork)Network,
         ExtraArguments = ExtraArgument,
     };
 
-    private async Task<QemuGuest> BuildDemoGuestAsync(IMigrationHost host, CancellationToken cancellationToken)
+    private async Task<QemuGuest> BuildDemoGuestAsync(IMigrationHost host, QemuDisk[] disks, CancellationToken cancellationToken)
     {
         await HostFiles.RequireThisMachineAsync(host, "-DemoGuest",
             "Make the VM from a kernel and disks of that machine: -KernelPath, -InitrdPath, -Disk.", cancellationToken).ConfigureAwait(false);
         var demo = new QemuDemoGuest();
         demo = demo with { FillBytes = FillBytes ?? demo.FillBytes, RewriteBytes = RewriteBytes ?? demo.RewriteBytes };
         QemuGuest guest = await demo.BuildAsync(DemoGuestCache.Directory, cancellationToken).ConfigureAwait(false);
-        return guest with { Accelerator = (Engine.Hypervisors.Qemu.QemuAccelerator)Accelerator };
+        return guest with { Accelerator = (Engine.Hypervisors.Qemu.QemuAccelerator)Accelerator, Disks = disks };
     }
 
     private string? ToFilePath(string? path) => HostFiles.Name(HostName.Name, path, GetUnresolvedProviderPathFromPSPath);

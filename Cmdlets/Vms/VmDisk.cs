@@ -14,7 +14,7 @@ public sealed class VmDisk
     /// <param name="path">Image file.</param>
     public VmDisk(string path) => Path = path;
 
-    /// <summary>Image file, on storage both hosts reach under the same path.</summary>
+    /// <summary>Image file; on storage both hosts reach under the same path, unless it is to move with the VM.</summary>
     public string Path { get; set; } = "";
 
     /// <summary>Image format; by default <c>qcow2</c> for files of that extension, else <c>raw</c>.</summary>

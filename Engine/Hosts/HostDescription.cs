@@ -25,6 +25,9 @@ public sealed record HostDescription
     /// <summary>Where the host keeps its journal, logs and sockets.</summary>
     public required string StateDirectory { get; init; }
 
+    /// <summary>Directory that holds the host's disks; relative paths of disks start there.</summary>
+    public string DatastoreDirectory { get; init; } = "";
+
     /// <summary>Address and port migrations arrive on.</summary>
     public required string Endpoint { get; init; }
 

@@ -59,6 +59,7 @@ public sealed class LocalHost : IMigrationHost
             MemoryBytes = memory.TotalBytes,
             AvailableMemoryBytes = memory.AvailableBytes,
             StateDirectory = parts.Directory.Path,
+            DatastoreDirectory = parts.Disks.Datastore.Directory,
             Endpoint = parts.Migrations.Endpoint.ToString(),
             LinkSecurity = parts.Link.Security,
             PathAddresses = PathAddressList.Choose(parts.Paths.Network, parts.Options),
