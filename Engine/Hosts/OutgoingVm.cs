@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
@@ -17,6 +18,13 @@ internal sealed class OutgoingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
 
     /// <summary>What the VM was made from, with what its hypervisor chose.</summary>
     public VmSpecification Specification => Machine.Specification;
+
+    /// <inheritdoc/>
+    public async Task SpecifyDisksAsync(IReadOnlyList<QemuDisk> disks)
+    {
+        using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
+        slot.SpecifyDisks(disks);
+    }
 
     /// <summary>The migration rolled back: the VM is an ordinary VM of this host again, or failed where it ended meanwhile.</summary>
     public async Task ReturnAsync()

@@ -1,5 +1,6 @@
 using Serilog;
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
@@ -15,18 +16,19 @@ internal sealed class VmSlot
     private readonly HostJournal journal;
     private readonly ILogger log;
     private volatile VmSlotState present;
+    private volatile VmSpecification specification;
     private CancellationTokenSource? shutdown;
 
     public VmSlot(VmSpecification specification, VmSlotState present, HostJournal journal, ILogger log)
     {
-        Specification = specification;
+        this.specification = specification;
         this.present = present;
         this.journal = journal;
         this.log = log.ForContext("Vm", specification.Name);
     }
 
     /// <summary>What the VM is to be made from; the specification of a running one also says what its hypervisor chose.</summary>
-    public VmSpecification Specification { get; }
+    public VmSpecification Specification => specification;
 
     /// <summary>
     /// Held by whoever pauses and resumes the VM while a migration may have it. Entered before the VM's own lock, never behind it.
@@ -80,6 +82,29 @@ internal sealed class VmSlot
         finally
         {
             present = next;
+        }
+    }
+
+    /// <summary>
+    /// Changes what the VM is to be made from, and what the specification of its process says, and records both. Only the holder of the lock
+    /// calls it. Where the journal fails nothing has changed.
+    /// </summary>
+    public void SpecifyDisks(IReadOnlyList<QemuDisk> disks)
+    {
+        VmSpecification before = specification;
+        IVmDisks? ofProcess = present.Machine?.Disks;
+        IReadOnlyList<QemuDisk>? specified = ofProcess?.Specified;
+        specification = before with { Qemu = before.Qemu! with { Disks = disks } };
+        ofProcess?.Specify(disks);
+        try
+        {
+            Write(present);
+        }
+        catch
+        {
+            specification = before;
+            if (specified is not null) ofProcess!.Specify(specified);
+            throw;
         }
     }
 

@@ -33,12 +33,12 @@ public interface IVmDisks
     /// </summary>
     Task<IAsyncDisposable> ExportAsync(IReadOnlyList<string> names, string socketPath, CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Writes a disk's overlay into the image below, which the guest uses instead when the task ends; the overlay's file is closed then. Does
-    /// nothing where that has been done before. Cancelled, the overlay stays in use and can be merged again.
-    /// </summary>
-    Task MergeAsync(string name, CancellationToken cancellationToken);
+    /// <summary>Chooses a path for a socket, in a directory that nobody else can enter; its user removes the socket.</summary>
+    string ChooseSocketPath();
 
-    /// <summary>Ends what an engine that was killed had begun: mirrors, merges, exports.</summary>
-    Task EndInterruptedAsync(CancellationToken cancellationToken);
+    /// <summary>Begins to write a disk's overlay into the image below; null where the guest uses that already.</summary>
+    Task<IVmDiskMerge?> MergeAsync(string name, CancellationToken cancellationToken);
+
+    /// <summary>Closes an image that no disk uses any more; does nothing where it is not open.</summary>
+    Task CloseAsync(string path, CancellationToken cancellationToken);
 }

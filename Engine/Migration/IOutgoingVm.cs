@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Hypervisors.Qemu;
 
 namespace VmMigration.Engine.Migration;
 
@@ -13,6 +14,10 @@ internal interface IOutgoingVm
     /// the running VM; it is never waited for by somebody who holds the VM's own lock.
     /// </summary>
     AsyncLock RunState { get; }
+
+    /// <summary>Changes and records what the VM's specification says of its disks: what it is started from next.</summary>
+    /// <exception cref="MigrationException">Where it could not be recorded; nothing has changed then.</exception>
+    Task SpecifyDisksAsync(IReadOnlyList<QemuDisk> disks);
 
     /// <summary>The migration rolled back: the VM is an ordinary VM of its host again.</summary>
     Task ReturnAsync();

@@ -11,7 +11,11 @@ internal sealed class MigrationStatusFeed(MigrationStatus initial, Action<Migrat
 
     /// <summary>Publishes how far the migration has come.</summary>
     public void Report(MigrationProgress progress) =>
-        feed.Publish(current => current.HasEnded ? current : current with { Progress = progress });
+        feed.Publish(current => current.HasEnded ? current : current with { Progress = progress with { Disks = current.Progress.Disks } });
+
+    /// <summary>Publishes how far the disks have come that move with the VM.</summary>
+    public void ReportDisks(IReadOnlyList<VmDiskProgress> disks) => feed.Publish(
+        current => current.HasEnded ? current : current with { Progress = current.Progress with { Disks = disks } });
 
     /// <summary>Moves to another state.</summary>
     /// <exception cref="InvalidOperationException">The transition is not one of DESIGN's diagram: a defect of the caller.</exception>
@@ -28,7 +32,8 @@ internal sealed class MigrationStatusFeed(MigrationStatus initial, Action<Migrat
 
     internal static bool IsAllowed(MigrationState from, MigrationState to) => (from, to) switch
     {
-        (MigrationState.Setup, MigrationState.Precopy or MigrationState.RolledBack) => true,
+        (MigrationState.Setup, MigrationState.CopyingDisks or MigrationState.Precopy or MigrationState.RolledBack) => true,
+        (MigrationState.CopyingDisks, MigrationState.Precopy or MigrationState.RolledBack) => true,
         (MigrationState.Precopy, MigrationState.Switchover or MigrationState.RolledBack) => true,
         (MigrationState.Switchover, MigrationState.Completed or MigrationState.RolledBack or MigrationState.Undecided) => true,
         (MigrationState.Switchover, MigrationState.Postcopy) => true,

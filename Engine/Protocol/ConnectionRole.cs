@@ -16,4 +16,10 @@ internal enum ConnectionRole : ushort
 
     /// <summary>Takes the conversation of a post-copy up again, after its control connection broke.</summary>
     Recovery = 4,
+
+    /// <summary>The conversation about the disks that move with a VM; it comes before the control connection, and stays beside it.</summary>
+    VmDisks = 7,
+
+    /// <summary>Carries the bytes of the NBD protocol between the two hypervisors, for one disk.</summary>
+    DiskMirror = 8,
 }

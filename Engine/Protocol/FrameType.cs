@@ -36,4 +36,13 @@ internal enum FrameType : ushort
     Placed = 69,
     Release = 70,
     Continue = 71,
+
+    BringDisk = 128,
+    DiskPlace = 129,
+    DiskArrived = 130,
+    DiskTaken = 131,
+    PrepareVm = 132,
+    VmPrepared = 133,
+    DisksMirrored = 134,
+    DisksClosed = 135,
 }

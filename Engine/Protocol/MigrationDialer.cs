@@ -60,6 +60,31 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
         }
     }
 
+    /// <summary>Opens a connection that carries the bytes of one disk's mirror.</summary>
+    /// <param name="index">Which of the VM's disks.</param>
+    /// <param name="cancellationToken">Cancels the connecting.</param>
+    public Task<LinkTransport> ConnectRelayAsync(int index, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            using CancellationTokenSource deadline = StartDeadline(cancellationToken);
+            LinkTransport? transport = null;
+            try
+            {
+                transport = Connect(ConnectionRole.DiskMirror, index, offer.Ticket, deadline.Token);
+                using (deadline.Token.Register(transport.Dispose)) ReceiveWelcome(new DataConnection(transport));
+                deadline.Token.ThrowIfCancellationRequested();
+                return transport;
+            }
+            catch (Exception error)
+            {
+                transport?.Dispose();
+                cancellationToken.ThrowIfCancellationRequested();
+                if (deadline.IsCancellationRequested) throw NoAnswer(error);
+                throw;
+            }
+        },
+        cancellationToken);
+
     /// <summary>Asks the destination how the migration ended.</summary>
     public Task<MigrationOutcome> AskOutcomeAsync(CancellationToken cancellationToken) =>
         AskOutcomeAsync(Hello.OutcomeTicketOf(offer.Ticket), cancellationToken);

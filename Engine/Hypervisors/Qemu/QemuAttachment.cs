@@ -35,6 +35,10 @@ internal sealed class QemuAttachment(QemuProcess process) : IAsyncDisposable
         await QemuInterruptedSave.EndAsync(process.Qmp, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Ends what an engine that was killed had begun on the VM's disks; each goes on with the image it has on top.</summary>
+    public Task EndInterruptedDiskJobsAsync(VmSpecification specification, CancellationToken cancellationToken) =>
+        QemuDisks.EndInterruptedAsync(process.Qmp, specification.Qemu?.Disks.Count ?? 0, cancellationToken);
+
     /// <summary>
     /// Writes into a specification what was left to this machine to choose, so that a destination does not choose otherwise.
     /// </summary>

@@ -11,4 +11,9 @@ public sealed record QemuDisk(string Path, string Format = "raw", bool ReadOnly 
     /// has written yet reads as its base does: the two may be taken for each other until then.
     /// </summary>
     public QemuDiskBase? Base { get; init; }
+
+    /// <summary>
+    /// Absolute path of an overlay that has been merged into <see cref="Path"/> and whose file is still to be removed; null for none.
+    /// </summary>
+    public string? MergedOverlay { get; init; }
 }

@@ -7,7 +7,12 @@ namespace VmMigration.Engine.Hypervisors.Qemu;
 /// The disks of one QEMU, driven over QMP (qemu-qmp-ref(7), and docs/interop/live-block-operations.rst). A drive is known by the file it has
 /// open, since the names of its nodes change whenever an overlay is put on top or merged.
 /// </summary>
-internal sealed class QemuDisks(QmpClient qmp, Func<IReadOnlyList<QemuDisk>> specified, Action<IReadOnlyList<QemuDisk>> specify) : IVmDisks
+/// <param name="qmp">Connection to the QEMU.</param>
+/// <param name="specified">What the VM's specification says.</param>
+/// <param name="specify">Changes it.</param>
+/// <param name="chooseSocketPath">See <see cref="IVmDisks.ChooseSocketPath"/>.</param>
+internal sealed class QemuDisks(
+    QmpClient qmp, Func<IReadOnlyList<QemuDisk>> specified, Action<IReadOnlyList<QemuDisk>> specify, Func<string> chooseSocketPath) : IVmDisks
 {
     public IReadOnlyList<QemuDisk> Specified => specified();
 
@@ -104,29 +109,39 @@ internal sealed class QemuDisks(QmpClient qmp, Func<IReadOnlyList<QemuDisk>> spe
         return await QemuDiskExport.StartAsync(qmp, exports, socketPath).ConfigureAwait(false);
     }
 
-    public async Task MergeAsync(string name, CancellationToken cancellationToken)
+    public string ChooseSocketPath() => chooseSocketPath();
+
+    public async Task<IVmDiskMerge?> MergeAsync(string name, CancellationToken cancellationToken)
     {
         QemuDisk disk = Find(name);
-        if (disk.Base is not { } image) return;
         QemuBlockNode node = await FindNodeAsync(disk, cancellationToken).ConfigureAwait(false);
-        if (node.Path == FullPath(disk.Path))
-        {
-            await CommitAsync(name, node.NodeName, await FindNodeNameAsync(image, cancellationToken).ConfigureAwait(false), cancellationToken)
-                .ConfigureAwait(false);
-        }
-
-        await CloseAsync(disk.Path, cancellationToken).ConfigureAwait(false);
+        if (disk.Base is not { } image || node.Path != FullPath(disk.Path)) return null;
+        string below = await FindNodeNameAsync(image, cancellationToken).ConfigureAwait(false);
+        return new Merge(await QemuBlockJob.StartAsync(
+            qmp, "block-commit", MergeId(name), new JsonObject { ["device"] = node.NodeName, ["base-node"] = below }, $"merge of {name}")
+            .ConfigureAwait(false));
     }
 
-    public async Task EndInterruptedAsync(CancellationToken cancellationToken)
+    public async Task CloseAsync(string path, CancellationToken cancellationToken)
     {
-        for (int index = 0; index < Specified.Count; index++)
+        // The format node first, then what is below it.
+        string[] open = [.. (await ReadNodesAsync(cancellationToken).ConfigureAwait(false))
+            .Where(node => FullPath(node.GetProperty("file").GetString()!) == FullPath(path))
+            .OrderBy(node => node.GetProperty("drv").GetString() == "file")
+            .Select(node => node.GetProperty("node-name").GetString()!)];
+        foreach (string nodeName in open) await RemoveNodeAsync(nodeName).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends what an engine that was killed had begun on so many disks: mirrors, merges, exports.</summary>
+    public static async Task EndInterruptedAsync(QmpClient qmp, int diskCount, CancellationToken cancellationToken)
+    {
+        for (int index = 0; index < diskCount; index++)
         {
             await QemuDiskMirror.EndLeftoverAsync(qmp, NameOf(index), cancellationToken).ConfigureAwait(false);
             await QemuBlockJob.EndLeftoverAsync(qmp, MergeId(NameOf(index)), cancellationToken).ConfigureAwait(false);
         }
 
-        await QemuDiskExport.EndLeftoverAsync(qmp, cancellationToken).ConfigureAwait(false);
+        if (diskCount > 0) await QemuDiskExport.EndLeftoverAsync(qmp, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Removes a node that nothing uses; says whether it did.</summary>
@@ -166,8 +181,7 @@ internal sealed class QemuDisks(QmpClient qmp, Func<IReadOnlyList<QemuDisk>> spe
                 + " Delete them with qemu-img snapshot -d, or move the VM with storage that both hosts reach.";
         }
 
-        return disk.Base is { MergePending: true }
-            ? $"'{node.Path}' is still being merged into '{disk.Base.Path}' after the last migration. Wait for that." : null;
+        return disk.Base is { MergePending: true } ? $"'{node.Path}' is still being merged into '{disk.Base.Path}'. Wait for that." : null;
     }
 
     private static JsonObject Overlay(string nodeName, QemuDisk disk, QemuBlockNode below)
@@ -204,9 +218,7 @@ internal sealed class QemuDisks(QmpClient qmp, Func<IReadOnlyList<QemuDisk>> spe
     /// <summary>Finds the format node of an image that is part of a chain.</summary>
     private async Task<string> FindNodeNameAsync(QemuDiskBase image, CancellationToken cancellationToken)
     {
-        JsonElement nodes = await qmp.ExecuteAsync(
-            "query-named-block-nodes", new JsonObject { ["flat"] = true }, cancellationToken).ConfigureAwait(false);
-        foreach (JsonElement node in nodes.EnumerateArray())
+        foreach (JsonElement node in await ReadNodesAsync(cancellationToken).ConfigureAwait(false))
         {
             if (node.GetProperty("drv").GetString() == image.Format && FullPath(node.GetProperty("file").GetString()!) == FullPath(image.Path))
             {
@@ -218,28 +230,17 @@ internal sealed class QemuDisks(QmpClient qmp, Func<IReadOnlyList<QemuDisk>> spe
             MigrationErrorReason.InvalidState, $"The VM does not have '{image.Path}' open below its overlay.", "Restart the VM from this host.");
     }
 
-    private async Task CommitAsync(string name, string top, string image, CancellationToken cancellationToken)
-    {
-        QemuBlockJob job = await QemuBlockJob.StartAsync(
-            qmp, "block-commit", MergeId(name), new JsonObject { ["device"] = top, ["base-node"] = image }, $"merge of {name}").ConfigureAwait(false);
-        await using (job.ConfigureAwait(false))
-        {
-            await job.Ready.WaitAsync(cancellationToken).ConfigureAwait(false);
-            await job.FinishAsync(pivot: true, CancellationToken.None).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>Closes a file that no drive uses any more: its format node first, then what is below.</summary>
-    private async Task CloseAsync(string path, CancellationToken cancellationToken)
-    {
-        JsonElement nodes = await qmp.ExecuteAsync(
-            "query-named-block-nodes", new JsonObject { ["flat"] = true }, cancellationToken).ConfigureAwait(false);
-        string[] open = [.. nodes.EnumerateArray()
-            .Where(node => FullPath(node.GetProperty("file").GetString()!) == FullPath(path))
-            .OrderBy(node => node.GetProperty("drv").GetString() == "file")
-            .Select(node => node.GetProperty("node-name").GetString()!)];
-        foreach (string nodeName in open) await RemoveNodeAsync(nodeName).ConfigureAwait(false);
-    }
+    private async Task<IEnumerable<JsonElement>> ReadNodesAsync(CancellationToken cancellationToken) => (await qmp.ExecuteAsync(
+        "query-named-block-nodes", new JsonObject { ["flat"] = true }, cancellationToken).ConfigureAwait(false)).EnumerateArray();
 
     private Task<bool> RemoveNodeAsync(string nodeName) => TryRemoveNodeAsync(qmp, nodeName);
+
+    private sealed class Merge(QemuBlockJob job) : IVmDiskMerge
+    {
+        public Task Ready => job.Ready;
+
+        public Task PivotAsync() => job.FinishAsync(pivot: true, CancellationToken.None);
+
+        public ValueTask DisposeAsync() => job.DisposeAsync();
+    }
 }

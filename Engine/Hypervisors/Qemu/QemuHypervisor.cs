@@ -76,6 +76,7 @@ public sealed class QemuHypervisor : IHypervisor
             else await attachment.FindForeignRamAsync(cancellationToken).ConfigureAwait(false);
             CpuControlGroup.LiftLeftover(processId);
             await attachment.EndInterruptedSaveAsync(cancellationToken).ConfigureAwait(false);
+            await attachment.EndInterruptedDiskJobsAsync(specification, cancellationToken).ConfigureAwait(false);
             return await attachment.CompleteAsync(
                 specification, instance, DirectoryOf(instance), features.Value, largePagesRefused: null, cancellationToken)
                 .ConfigureAwait(false);

@@ -55,7 +55,7 @@ internal sealed class QemuVirtualMachine : IVirtualMachine
             CoarseTraceRefused: ram.Obstacle ?? writeTraces.CoarseRefused, PoisonRefused: poison.Refused,
             LargePagesRefused: largePages.FindRefusal(specification, largePagesRefused),
             PostcopyRefused: FindPostcopyObstacle(ram, features), PoisonFallback: poison.Fallback);
-        Disks = new QemuDisks(process.Qmp, () => Specification.Qemu!.Disks, SpecifyDisks);
+        Disks = new QemuDisks(process.Qmp, () => Specification.Qemu!.Disks, SpecifyDisks, directory.ChooseOutgoingSocket);
         stops = process.Qmp.Subscribe("STOP");
         QmpEventStream shutdowns = process.Qmp.Subscribe("SHUTDOWN");
         Exited = WatchAsync(shutdowns);
