@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Security.Cryptography;
+using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
 
 namespace VmMigration.Engine.Disks;
@@ -51,6 +52,15 @@ internal static class OverlayImage
         {
             File.Delete(disk.Path);
             throw;
+        }
+    }
+
+    /// <summary>Removes the overlays of a VM that was to arrive with its disks and has not; the images below stay for another try.</summary>
+    public static void DeleteArriving(VmSpecification specification)
+    {
+        foreach (QemuDisk disk in specification.Qemu?.Disks ?? [])
+        {
+            if (disk.Base is { MergePending: true } && File.Exists(disk.Path)) File.Delete(disk.Path);
         }
     }
 

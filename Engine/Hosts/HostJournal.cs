@@ -24,10 +24,14 @@ internal sealed class HostJournal : IMigrationJournal, IDisposable
     {
         this.database = database;
         Disks = new(database);
+        ArrivedDisks = new(database);
     }
 
     /// <summary>What is known of disks.</summary>
     public DiskJournal Disks { get; }
+
+    /// <summary>Images that arrived for VMs which have not.</summary>
+    public ArrivedDiskJournal ArrivedDisks { get; }
 
     /// <summary>Opens <c>journal.db</c> in the host's directory and forgets all but the last 1,000 ended migrations and disk transfers.</summary>
     public static HostJournal Open(HostDirectory directory)

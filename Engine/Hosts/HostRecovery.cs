@@ -1,4 +1,5 @@
 using Serilog;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
 
@@ -104,7 +105,9 @@ internal sealed class HostRecovery(VmRegistry registry, HypervisorSet hypervisor
     {
         if (vm.Ownership is VmOwnership.Incoming or VmOwnership.GivenAway)
         {
-            // It never arrived, or runs at its destination: what there is of it here becomes a leftover.
+            // It never arrived, or runs at its destination: what there is of it here becomes a leftover. Of its disks nothing is removed but
+            // the overlays that were made for its arrival.
+            if (vm.Ownership == VmOwnership.Incoming) OverlayImage.DeleteArriving(vm.Specification);
             journal.DeleteVm(vm.Specification.Id);
             log.Information("Discarding the copy of VM {Vm} that an interrupted migration left", vm.Specification.Name);
             return;

@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
 
@@ -61,6 +62,7 @@ internal sealed class IncomingVm(VmSlot slot, IVirtualMachine machine, VmRegistr
     {
         using AsyncLock.Holder holder = await slot.EnterAnywayAsync().ConfigureAwait(false);
         await slot.EndMachineAsync(Machine, slot.Present).ConfigureAwait(false);
+        OverlayImage.DeleteArriving(Specification);
         journal.DeleteVm(Specification.Id);
         slot.Present = slot.Present with { Removed = true };
         registry.Remove(slot);

@@ -84,6 +84,14 @@ internal sealed class JournalDatabase : IDisposable
             status TEXT NOT NULL
         ) WITHOUT ROWID;
         """,
+        """
+        CREATE TABLE arrived_disks (
+            path TEXT NOT NULL PRIMARY KEY,
+            source TEXT NOT NULL,
+            flattened INTEGER NOT NULL,
+            generation TEXT NOT NULL
+        ) WITHOUT ROWID;
+        """,
     ];
 
     private readonly Lock gate = new();

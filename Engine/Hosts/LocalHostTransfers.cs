@@ -1,5 +1,7 @@
 using Serilog;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts;
@@ -19,6 +21,7 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
         VmRefusals.RequireNoMigration(slot, "migrated");
         VmRefusals.RequireOwned(slot, "migrated");
+        RequireNoMerge(slot);
         VmState state = await slot.AskStateAsync(cancellationToken).ConfigureAwait(false);
         if (state is not (VmState.Running or VmState.Paused) || slot.Present.Machine is not { } machine)
         {
@@ -48,6 +51,7 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         VmSpecification specification = request.Specification;
         VmSpecificationCheck.Require(specification);
         IHypervisor hypervisor = hypervisors.For(specification);
+        RequireNoOverlayOfOthers(request);
         var slot = new VmSlot(
             specification,
             new VmSlotState
@@ -62,9 +66,12 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
         using AsyncLock.Holder holder = await slot.EnterAsync(cancellationToken).ConfigureAwait(false);
         registry.Add(slot);
         IVirtualMachine? machine = null;
+        QemuDisk[] arriving = [.. (specification.Qemu?.Disks ?? []).Where(disk => disk.Base is { MergePending: true })];
         try
         {
             slot.Save(slot.Present);
+            foreach (QemuDisk disk in arriving) await OverlayImage.CreateAsync(disk, cancellationToken).ConfigureAwait(false);
+
             // The VM keeps its wish for large pages: only this migration does without.
             machine = await hypervisor.PrepareIncomingAsync(
                 request.Options.PreserveLargePages ? specification : specification with { Backing = MemoryBacking.BasePages },
@@ -80,10 +87,30 @@ internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hype
                 await machine.DisposeAsync().ConfigureAwait(false);
             }
 
+            OverlayImage.DeleteArriving(specification);
             slot.Present = slot.Present with { Removed = true };
             registry.Remove(slot);
             journal.DeleteVm(specification.Id);
             throw;
         }
+    }
+
+    /// <summary>An overlay that is written back changes the image below it, which must not be while the VM leaves.</summary>
+    private static void RequireNoMerge(VmSlot slot)
+    {
+        if (slot.Specification.Qemu is not { } guest || guest.Disks.All(disk => disk is { MergedOverlay: null, Base: not { MergePending: true } })) return;
+        throw new MigrationException(
+            MigrationErrorReason.InvalidState, $"The disks of '{slot.Name}' are still being merged after it arrived here with them.",
+            "Wait until that has ended: the VM's disks have no base then.");
+    }
+
+    /// <summary>Only an overlay that this host made for the VM goes with it where it does not arrive.</summary>
+    private static void RequireNoOverlayOfOthers(IncomingRequest request)
+    {
+        if (request.Options.IncludeDisks || request.Specification.Qemu is not { } guest) return;
+        if (guest.Disks.All(disk => disk.Base is not { MergePending: true })) return;
+        throw new MigrationException(
+            MigrationErrorReason.InvalidArgument, $"'{request.Specification.Name}' has an overlay that its source is still merging.",
+            "Wait until the source has merged it.");
     }
 }

@@ -9,9 +9,10 @@ namespace VmMigration.Engine.Migration;
 /// <param name="request">What was agreed on.</param>
 /// <param name="control">The connection.</param>
 /// <param name="pages">The data connections beside it.</param>
+/// <param name="disksComplete">Ends once the VM's disks are whole here: it is not taken over before.</param>
 /// <param name="startPostcopy">Takes pages away that are to follow the VM.</param>
 internal sealed class DestinationConversation(
-    IVirtualMachine vm, IncomingRequest request, ControlConnection control, IncomingPages pages,
+    IVirtualMachine vm, IncomingRequest request, ControlConnection control, IncomingPages pages, Task disksComplete,
     Func<PageSet, CancellationToken, Task> startPostcopy)
 {
     // Shorter than the source waits before it asks and gives up: a grant held up in the network comes to a migration that has ended.
@@ -70,7 +71,7 @@ internal sealed class DestinationConversation(
                     await control.SendAsync(FrameType.Ready, default, cancellationToken).ConfigureAwait(false);
                     ready = true;
                     break;
-                case FrameType.Grant when ready && verified:
+                case FrameType.Grant when ready && verified && disksComplete.IsCompletedSuccessfully:
                     return frame.Read(ControlMessages.Default.GrantMessage);
                 default:
                     frame.Expect(FrameType.Grant);

@@ -22,7 +22,8 @@ internal sealed class DestinationMigration : IIncomingMigration
     private readonly IVirtualMachine vm;
     private readonly IncomingRequest request;
     private readonly ILogger log;
-    private readonly byte[] ticket = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
+    private readonly byte[] ticket;
+    private readonly Task disksComplete;
     private readonly TaskCompletionSource<ControlConnection> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IncomingPages pages;
     private readonly DestinationCommit commit;
@@ -30,8 +31,17 @@ internal sealed class DestinationMigration : IIncomingMigration
     private int controlClaimed;
     private volatile DestinationPostcopy? postcopy;
 
-    public DestinationMigration(IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log)
+    /// <param name="place">The incoming VM.</param>
+    /// <param name="request">What was agreed on.</param>
+    /// <param name="journal">Written before every step that a restart must know of.</param>
+    /// <param name="log">Takes what happens.</param>
+    /// <param name="ticket">What its connections present; null makes a new one.</param>
+    /// <param name="disksComplete">Ends once the VM's disks are whole here; null where they do not move.</param>
+    public DestinationMigration(
+        IIncomingVm place, IncomingRequest request, IMigrationJournal journal, ILogger log, byte[]? ticket = null, Task? disksComplete = null)
     {
+        this.ticket = ticket ?? RandomNumberGenerator.GetBytes(Hello.TicketBytes);
+        this.disksComplete = disksComplete ?? Task.CompletedTask;
         vm = place.Machine;
         this.request = request;
         this.log = log.ForContext(nameof(MigrationId), request.MigrationId).ForContext("VmName", request.Specification.Name);
@@ -163,7 +173,7 @@ internal sealed class DestinationMigration : IIncomingMigration
             using PageTablePopulator? populator = await StartAsync(control, start, stop.Token).ConfigureAwait(false);
             await using var state = new IncomingState(vm, stop.Token);
             var conversation = new DestinationConversation(
-                vm, request, control, pages, (missing, token) => StartPostcopyAsync(control, missing, token));
+                vm, request, control, pages, disksComplete, (missing, token) => StartPostcopyAsync(control, missing, token));
             GrantMessage grant = await conversation.RunAsync(state, populator, stop.Token).ConfigureAwait(false);
             await commit.TakeOverAsync(control, grant, populator, postcopy is not null).ConfigureAwait(false);
 

@@ -2,7 +2,7 @@ using VmMigration.Engine.Disks;
 
 namespace VmMigration.Engine.Migration;
 
-/// <summary>How the images of a VM are copied; both sides come to the same by themselves.</summary>
+/// <summary>How the images of a VM are copied that moves with them.</summary>
 internal static class DiskCopyOptions
 {
     /// <summary>The options of one image's copy.</summary>

@@ -182,7 +182,7 @@ internal sealed class SourceDisks
         }
 
         long start = Stopwatch.GetTimestamp();
-        var copy = new DiskTransferRequest(disk.Image.Path, answer.Offer, DiskCopyOptions.For(request.Options, disk.Flatten));
+        var copy = new DiskTransferRequest(disk.Image.Path, answer.Offer, answer.Options);
         DiskTransferStatus status = await copies.RunAsync(
             copy,
             present =>

@@ -20,6 +20,14 @@ internal interface IIncomingMigration
     /// <summary>Takes over the connection that is to take a broken post-copy up again.</summary>
     void AttachRecovery(ControlConnection connection);
 
+    /// <summary>Takes over the conversation about the VM's disks that was claimed.</summary>
+    void AttachDisks(ControlConnection connection) => throw new NotSupportedException("It claims no such connection.");
+
+    /// <summary>
+    /// Carries a disk's mirror over the connection that was claimed, on the calling thread, until either ends. It throws nothing.
+    /// </summary>
+    void RelayMirror(LinkTransport transport, int channel) => throw new NotSupportedException("It claims no such connection.");
+
     /// <summary>
     /// Receives pages over the data connection that was claimed, on the calling thread, until the connection or the migration ends. Its
     /// failures are the migration's: it throws nothing.

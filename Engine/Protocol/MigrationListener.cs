@@ -249,6 +249,18 @@ internal sealed class MigrationListener : IAsyncDisposable
             return true;
         }
 
+        if (hello.Role == ConnectionRole.VmDisks)
+        {
+            migration.AttachDisks(new ControlConnection(transport));
+            return true;
+        }
+
+        if (hello.Role == ConnectionRole.DiskMirror)
+        {
+            migration.RelayMirror(transport, hello.Channel);
+            return false;
+        }
+
         migration.ReceivePages(new DataConnection(transport), hello.Channel);
         return false;
     }

@@ -15,7 +15,8 @@ internal sealed record BringDiskMessage(int Index, Guid TransferId, DiskDescript
 /// <summary>Payload of <see cref="FrameType.DiskPlace"/>.</summary>
 /// <param name="DestinationPath">Absolute path there.</param>
 /// <param name="Offer">How to bring it; null where an earlier try has brought all of it.</param>
-internal sealed record DiskPlaceMessage(string DestinationPath, IncomingDiskOffer? Offer);
+/// <param name="Options">What it was offered for.</param>
+internal sealed record DiskPlaceMessage(string DestinationPath, IncomingDiskOffer? Offer, DiskTransferOptions Options);
 
 /// <summary>Payload of <see cref="FrameType.DiskArrived"/>.</summary>
 /// <param name="Index">Which of the VM's disks.</param>
