@@ -83,7 +83,7 @@ internal static class AgentChannel
                 "Give the certificate of the authority that issued the agent's.");
         }
 
-        AgentCertificates.RequireUsable(certificate);
+        AgentCertificateCheck.RequireUsable(certificate);
         var policy = new X509ChainPolicy
         {
             TrustMode = X509ChainTrustMode.CustomRootTrust,
@@ -91,7 +91,7 @@ internal static class AgentChannel
             DisableCertificateDownloads = true,
         };
         policy.CustomTrustStore.AddRange(options.TrustedAuthorities.ToArray());
-        policy.ApplicationPolicy.Add(AgentCertificates.ServerAuthentication);
+        policy.ApplicationPolicy.Add(AgentCertificateCheck.ServerAuthentication);
         return new()
         {
             EnabledSslProtocols = SslProtocols.Tls13,
@@ -99,7 +99,7 @@ internal static class AgentChannel
             CertificateChainPolicy = policy,
             RemoteCertificateValidationCallback = (_, shown, chain, errors) =>
             {
-                bool isTrusted = AgentCertificates.RequireTrusted(options.Uri, shown as X509Certificate2, chain, errors);
+                bool isTrusted = AgentCertificateCheck.RequireTrusted(options.Uri, shown as X509Certificate2, chain, errors);
                 if (isTrusted && shown is X509Certificate2 certificate) trusted(certificate);
                 return isTrusted;
             },

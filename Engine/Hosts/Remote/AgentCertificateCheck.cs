@@ -5,7 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace VmMigration.Engine.Hosts.Remote;
 
 /// <summary>Checks of the certificates of both sides; each refusal says which certificate and why.</summary>
-internal static class AgentCertificates
+internal static class AgentCertificateCheck
 {
     /// <summary>What an agent's certificate must be good for (id-kp-serverAuth, RFC 5280).</summary>
     public static readonly Oid ServerAuthentication = new("1.3.6.1.5.5.7.3.1");
