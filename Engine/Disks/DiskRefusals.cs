@@ -22,4 +22,13 @@ internal static class DiskRefusals
     public static MigrationException TransferNotFound(Guid transferId, string hostName) => new(
         MigrationErrorReason.DiskTransferNotFound, $"No disk transfer {transferId} is known on host '{hostName}'.",
         "List the transfers of the host that has the disk to see their ids.");
+
+    /// <summary>The error for a VM that cannot move with its disks because its hypervisor would carry the memory.</summary>
+    /// <param name="vmName">The VM.</param>
+    /// <param name="why">Why the engine cannot carry it; null where that was asked for.</param>
+    public static MigrationException HypervisorMigration(string vmName, string? why) => new(
+        MigrationErrorReason.PrerequisiteMissing,
+        $"'{vmName}' cannot move with its disks by the hypervisor's own migration, which switches over without waiting for them:"
+        + $" {why ?? "it was asked for."}",
+        "Let the engine move the memory, or move the VM between hosts that share its storage.");
 }

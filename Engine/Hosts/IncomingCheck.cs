@@ -6,7 +6,8 @@ namespace VmMigration.Engine.Hosts;
 
 /// <summary>The preflight check of a destination: what would keep a VM from arriving, and which way it would come. Changes nothing.</summary>
 internal sealed class IncomingCheck(
-    string hostName, string ramDirectory, VmRegistry registry, HypervisorSet hypervisors, Func<MachineMemory> readMemory)
+    string hostName, string ramDirectory, VmRegistry registry, HypervisorSet hypervisors, Func<MachineMemory> readMemory,
+    IncomingDiskCheck? disks = null)
 {
     /// <inheritdoc cref="IMigrationHost.CheckIncomingAsync"/>
     public async Task<IReadOnlyList<PreflightFinding>> RunAsync(IncomingRequest request, CancellationToken cancellationToken)
@@ -34,7 +35,7 @@ internal sealed class IncomingCheck(
         if (specification.Qemu is not null)
         {
             if (!onLargePages) CheckRamDirectory(specification, findings);
-            CheckFiles(specification, findings);
+            CheckFiles(request, findings);
         }
 
         DescribeWay(request, findings);
@@ -160,11 +161,17 @@ internal sealed class IncomingCheck(
         }
     }
 
-    private void CheckFiles(VmSpecification specification, List<PreflightFinding> findings)
+    private void CheckFiles(IncomingRequest request, List<PreflightFinding> findings)
     {
-        if (specification.Qemu is not { } guest) return;
+        if (request.Specification.Qemu is not { } guest) return;
         CheckFile("kernel", guest.KernelPath, findings);
         CheckFile("initramfs", guest.InitrdPath, findings);
+        if (request.Options.IncludeDisks)
+        {
+            findings.AddRange(disks?.Run(request) ?? []);
+            return;
+        }
+
         foreach (Hypervisors.Qemu.QemuDisk disk in guest.Disks) CheckFile("disk", disk.Path, findings);
     }
 

@@ -85,7 +85,7 @@ public sealed class LocalHost : IMigrationHost
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<Disks.VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken) =>
-        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+        parts.VmDisks.ListAsync(vmId, cancellationToken);
 
     /// <inheritdoc/>
     public Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken) => parts.Vms.StartAsync(vmId, cancellationToken);

@@ -33,10 +33,25 @@ internal sealed class LocalHostDisks : IHostDisks, IAsyncDisposable
     public Task<IncomingDiskOffer> PrepareIncomingDiskAsync(IncomingDiskRequest request, CancellationToken cancellationToken) =>
         throw Unavailable();
 
+    /// <summary>The same for an image of a VM that moves with its disks: it arrives where the VM does.</summary>
+    /// <param name="request">What arrives.</param>
+    /// <param name="entrance">Where the VM's connections come in.</param>
+    /// <param name="address">Address the source reaches that at; null where it is the entrance's own.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public Task<IncomingDiskOffer> PrepareIncomingDiskAsync(
+        IncomingDiskRequest request, MigrationListener entrance, string? address, CancellationToken cancellationToken) => throw Unavailable();
+
     public Task WithdrawIncomingDiskAsync(Guid transferId, CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task<DiskTransferStatus> StartDiskTransferAsync(DiskTransferRequest request, CancellationToken cancellationToken) =>
         throw Unavailable();
+
+    /// <summary>The same for an image of a VM that moves with its disks: it takes the way the VM does.</summary>
+    /// <param name="request">What is copied.</param>
+    /// <param name="network">Where the connections start; null for the ordinary network.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public Task<DiskTransferStatus> StartDiskTransferAsync(
+        DiskTransferRequest request, ISocketPlace? network, CancellationToken cancellationToken) => throw Unavailable();
 
     public Task<IReadOnlyList<DiskTransferStatus>> ListDiskTransfersAsync(CancellationToken cancellationToken)
     {

@@ -19,6 +19,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     private readonly LocalHostParts parts;
     private readonly MigrationListener listener;
     private readonly OutcomeInquiry inquiry;
+    private readonly IncomingDiskMoves diskMoves;
     private readonly CancellationTokenSource closing = new();
     private readonly Lock gate = new();
     private bool closed;
@@ -33,6 +34,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         parts.Paths.Listen = (inside, network) =>
             new(inside, parts.Link.CertificateFor(inside.Address), parts.Options.Name, parts.Logger, FindOutcome, network);
 
+        diskMoves = new(parts, TryStart, closing.Token);
         inquiry = new(parts.Undecided, parts.Journal, ContinuePostcopyAsync, parts.Logger);
         inquiry.BeginAll();
 
@@ -66,6 +68,9 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             if (running.Migration.Outcome == MigrationOutcome.DestinationReceives) throw RefuseToCancel(migrationId);
             await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
+
+        if (diskMoves.FindOutcome(migrationId) == MigrationOutcome.DestinationReceives) throw RefuseToCancel(migrationId);
+        await diskMoves.CancelAsync(migrationId).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<MigrationStatus> StartMigrationAsync(MigrationRequest request, CancellationToken cancellationToken)
@@ -139,6 +144,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
             return Task.FromResult(running.Migration.Outcome);
         }
 
+        if (diskMoves.FindOutcome(migrationId) is { } outcome) return Task.FromResult(outcome);
+
         return parts.Journal.FindMigration(migrationId, MigrationRole.Destination) is { } migration
             ? Task.FromResult(CommitRules.OutcomeOf(migration.Entry.State))
             : throw new MigrationException(
@@ -173,8 +180,8 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         await closing.CancelAsync().ConfigureAwait(false);
         try
         {
-            await Task.WhenAll(outgoing.Values.Select(running => running.Ended).Concat(incoming.Values.Select(running => running.Ended)))
-                .ConfigureAwait(false);
+            await Task.WhenAll(outgoing.Values.Select(running => running.Ended).Concat(incoming.Values.Select(running => running.Ended))
+                .Append(diskMoves.Ended)).ConfigureAwait(false);
         }
         finally
         {
@@ -187,6 +194,12 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
     private async Task<IncomingOffer> PrepareIncomingAsync(IncomingRequest request, LocalPathUse? path, CancellationToken cancellationToken)
     {
         MigrationListener entrance = path?.Listener ?? listener;
+        if (IncomingDiskMoves.Concerns(request))
+        {
+            IncomingOffer withDisks = entrance.MakeOffer(diskMoves.Start(request, entrance, path));
+            return path is null ? withDisks : withDisks with { Address = path.DestinationAddress, PathId = request.PathId };
+        }
+
         IncomingVm place = await parts.Transfers.MakeIncomingAsync(request, cancellationToken).ConfigureAwait(false);
         var migration = new DestinationMigration(place, request, parts.Journal, parts.Logger);
         try
@@ -220,9 +233,11 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         Guid id = request.Offer.MigrationId;
         OutgoingVm place = await parts.Transfers
             .TakeOutgoingAsync(request.VmId, id, request.Offer.DestinationHostName, cancellationToken).ConfigureAwait(false);
+        ISocketPlace? network = path?.Network ?? parts.Options.Network;
+        bool withDisks = request.Options.IncludeDisks && place.Specification.Qemu is { Disks.Count: > 0 };
         var migration = new SourceMigration(
-            place, request, parts.Options.Name, parts.Journal, parts.Logger, path?.Network ?? parts.Options.Network,
-            path?.Kind ?? MobilityPathKind.Direct);
+            place, request, parts.Options.Name, parts.Journal, parts.Logger, network, path?.Kind ?? MobilityPathKind.Direct,
+            diskCopies: withDisks ? new LocalDiskCopies(parts.Disks, network) : null);
         try
         {
             await migration.BeginAsync(cancellationToken).ConfigureAwait(false);

@@ -22,13 +22,17 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Journal = journal;
         Hypervisors = hypervisors;
         Link = link;
-        Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Logger);
+        Merges = new(Logger);
+        Vms = new(options.Name, options.ShutdownTimeout, registry, Hypervisors, journal, Merges, Logger);
         Transfers = new(registry, Hypervisors, journal, Logger);
         Undecided = new(registry, journal, Logger);
         Memory = new(registry);
         Paths = new(options, registry, journal, TimeProvider.System, Logger);
         Disks = new(this);
-        IncomingCheck = new(options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read);
+        IncomingCheck = new(
+            options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read,
+            new(options.Name, Disks.Datastore, journal.ArrivedDisks, registry));
+        VmDisks = new(registry, Disks);
     }
 
     public LocalHostOptions Options { get; }
@@ -45,6 +49,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
 
     public LocalHostTransfers Transfers { get; }
 
+    /// <summary>Merges the disks of VMs that arrived with them.</summary>
+    public OverlayMerges Merges { get; }
+
     /// <summary>The migrations this host could not decide as their source.</summary>
     public UndecidedMigrations Undecided { get; }
 
@@ -59,6 +66,9 @@ internal sealed class LocalHostParts : IAsyncDisposable
 
     /// <summary>The disks, and their transfers.</summary>
     public LocalHostDisks Disks { get; }
+
+    /// <summary>Describes the VMs' disks.</summary>
+    public VmDiskListing VmDisks { get; }
 
     public IncomingCheck IncomingCheck { get; }
 
@@ -117,6 +127,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
                 .RunAsync(cancellationToken).ConfigureAwait(false);
             await parts.Paths.RecoverAsync(cancellationToken).ConfigureAwait(false);
             await parts.Disks.RecoverAsync(cancellationToken).ConfigureAwait(false);
+            foreach (VmSlot slot in parts.registry.List()) parts.Merges.Begin(slot);
             parts.Migrations = openMigrations(parts);
             parts.Logger.Information("Host {Host} is open on {StateDirectory}, listening on {Endpoint} ({LinkSecurity})",
                 options.Name, directory.Path, parts.Migrations.Endpoint, link.Security);
@@ -144,6 +155,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         List<Exception> errors = [];
         await TryAsync(Disks.DisposeAsync, errors).ConfigureAwait(false);
         await TryAsync(() => Migrations is null ? ValueTask.CompletedTask : Migrations.DisposeAsync(), errors).ConfigureAwait(false);
+        await TryAsync(Merges.DisposeAsync, errors).ConfigureAwait(false);
         await TryAsync(Paths.DisposeAsync, errors).ConfigureAwait(false);
         foreach (VmSlot slot in registry.Close())
         {

@@ -9,6 +9,9 @@ namespace VmMigration.Engine.Hosts;
 /// <summary>Hands a host's VMs to migrations that take them away, and makes places for VMs that arrive.</summary>
 internal sealed class LocalHostTransfers(VmRegistry registry, HypervisorSet hypervisors, HostJournal journal, ILogger log)
 {
+    /// <summary>The host's VMs.</summary>
+    public VmRegistry Registry => registry;
+
     /// <summary>Gives a migration hold of a VM.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.VmNotFound"/>; <see cref="MigrationErrorReason.InvalidState"/> where it is neither running nor paused

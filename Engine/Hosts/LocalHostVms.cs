@@ -9,7 +9,8 @@ namespace VmMigration.Engine.Hosts;
 /// fails leaves the VM as it was, or says what became of it.
 /// </summary>
 internal sealed class LocalHostVms(
-    string hostName, TimeSpan shutdownTimeout, VmRegistry registry, HypervisorSet hypervisors, HostJournal journal, ILogger log)
+    string hostName, TimeSpan shutdownTimeout, VmRegistry registry, HypervisorSet hypervisors, HostJournal journal, OverlayMerges merges,
+    ILogger log)
 {
     /// <inheritdoc cref="IMigrationHost.CreateVmAsync"/>
     public async Task<VmDescription> CreateAsync(VmSpecification specification, CancellationToken cancellationToken)
@@ -143,6 +144,7 @@ internal sealed class LocalHostVms(
         try
         {
             slot.Attach(machine, known with { Failure = null, MeantToRun = true, ShutdownAsked = false });
+            merges.Begin(slot);
         }
         catch
         {

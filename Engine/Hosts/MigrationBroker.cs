@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
 using VmMigration.Engine.Protocol;
@@ -42,6 +43,7 @@ public static class MigrationBroker
 
         StateContents contents = ChooseContents(vm, options, findings);
         int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<VmDisk> disks = await DiskPreflight.CheckAsync(source, vm, contents, options, findings, cancellationToken).ConfigureAwait(false);
         await LinkPreflight.CheckAsync(source, destination, findings, cancellationToken).ConfigureAwait(false);
         findings.AddRange(await ChosenPath.CheckAsync(path, source, destination, cancellationToken).ConfigureAwait(false));
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
@@ -49,6 +51,7 @@ public static class MigrationBroker
             var incoming = new IncomingRequest(Guid.NewGuid(), vm.Specification, contents, options, source.Name)
             {
                 PoisonedPageCount = poisoned,
+                Disks = disks,
             };
             findings.AddRange(await destination.CheckIncomingAsync(incoming, cancellationToken).ConfigureAwait(false));
         }

@@ -8,7 +8,8 @@ namespace VmMigration.Engine.Migration;
 /// The ends a migration can have at its source. Each settles the VM's place, records the end and publishes it, in the order in which a crash
 /// between two steps does the least harm; none throws.
 /// </summary>
-internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, IMigrationJournal journal, MigrationStatusFeed feed, ILogger log)
+internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, IMigrationJournal journal, MigrationStatusFeed feed, ILogger log,
+    SourceDisks? disks = null)
 {
     private static readonly TimeSpan failurePatience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan reportLimit = TimeSpan.FromSeconds(30);
@@ -29,6 +30,12 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
             result = result with { Fallbacks = [.. result.Fallbacks, "The source's copy could not be removed whole; its host's log says why."] };
         }
 
+        else if (disks is not null && request.Options.RemoveSourceDisks)
+        {
+            result = result with { Fallbacks = [.. result.Fallbacks, .. disks.RemoveFiles()] };
+        }
+
+        if (disks is not null) result = result with { Disks = disks.Results };
         ReportMessage? report = await ReadReportAsync(link, resumed).ConfigureAwait(false);
         result = result with { FaultsAfterResume = report?.FaultsAfterResume, LargePagesAtDestination = report?.LargePages };
         await RecordAsync(MigrationJournalState.Completed).ConfigureAwait(false);

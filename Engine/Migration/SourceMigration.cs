@@ -1,4 +1,5 @@
 using Serilog;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Paths;
@@ -28,10 +29,12 @@ internal sealed class SourceMigration
     /// <param name="log">Takes what happens.</param>
     /// <param name="network">Where the connections start; null for the ordinary network.</param>
     /// <param name="pathKind">How the connections are kept apart, for the result.</param>
+    /// <param name="diskCopies">Copies the VM's disks; null where they do not move.</param>
     /// <param name="before">The status an engine before this one left of it in its post-copy; null for a new one.</param>
     public SourceMigration(
         IOutgoingVm place, MigrationRequest request, string sourceHostName, IMigrationJournal journal, ILogger log,
-        ISocketPlace? network = null, MobilityPathKind pathKind = MobilityPathKind.Direct, MigrationStatus? before = null)
+        ISocketPlace? network = null, MobilityPathKind pathKind = MobilityPathKind.Direct,
+        IDiskCopies? diskCopies = null, MigrationStatus? before = null)
     {
         IVirtualMachine vm = place.Machine;
         this.request = request;
@@ -49,7 +52,8 @@ internal sealed class SourceMigration
             Progress = new(0, 0, 0, 0, 0, 0, 1),
         }, status => telemetry?.Observe(status));
         run = new(place, request, new(request.Offer, network), journal, feed, named);
-        ending = new(place, request, journal, feed, named);
+        if (diskCopies is not null) run.Disks = new(place, request, run.Dialer, diskCopies, feed, named);
+        ending = new(place, request, journal, feed, named, run.Disks);
         move = new(run, pathKind);
         handover = new(run, ending);
     }
@@ -88,6 +92,8 @@ internal sealed class SourceMigration
             MigrationResult result;
             try
             {
+                // Copying takes its time: meanwhile others may pause and resume the VM.
+                if (run.Disks is { } disks) await disks.PrepareAsync(cancellationToken).ConfigureAwait(false);
                 await run.HoldRunStateAsync(cancellationToken).ConfigureAwait(false);
                 run.WasRunning = await run.Vm.GetStateAsync(cancellationToken).ConfigureAwait(false) == VmState.Running;
                 link = await SourceLink.OpenAsync(
@@ -95,8 +101,10 @@ internal sealed class SourceMigration
                 result = await move.RunAsync(link, cancellationToken).ConfigureAwait(false);
                 cancellationToken.ThrowIfCancellationRequested();
             }
-            catch (Exception error)
+            catch (Exception thrown)
             {
+                Exception error = await run.EndDisksAsync(thrown, cancellationToken.IsCancellationRequested).ConfigureAwait(false);
+
                 // Before the VM runs on: nothing may go on reading its memory for the destination.
                 await run.EndPostcopyAsync().ConfigureAwait(false);
                 await ending.RollBackAsync(
@@ -110,6 +118,7 @@ internal sealed class SourceMigration
         finally
         {
             if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
+            if (run.Disks is { } disks) await disks.EndAsync(reason: null).ConfigureAwait(false);
             run.ReleaseRunState();
             telemetry.Leave();
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
 using VmMigration.Engine.Paths;
@@ -43,12 +44,14 @@ internal sealed class SourceMove(SourceRun run, MobilityPathKind pathKind)
     /// <exception cref="OperationCanceledException">It was cancelled, the VM ended, or the connections broke.</exception>
     public async Task<MigrationResult> RunAsync(SourceLink link, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, link.Broken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(
+            cancellationToken, link.Broken, run.Disks?.Broken ?? CancellationToken.None);
         using var limit = new BandwidthLimit(request.Options.MaxBytesPerSecond, PageFrame.MaxHeadBytes + PageFrame.MaxPayloadBytes);
         var counters = new TransferCounters();
         var switchover = new Switchover(
             vm, link, limit, counters, request.Options.VerifyMemory,
-            () => run.RecordAsync(MigrationJournalState.Granted, CancellationToken.None).AsTask());
+            () => run.RecordAsync(MigrationJournalState.Granted, CancellationToken.None).AsTask(),
+            run.Disks is { } disks ? disks.CompleteAsync : null);
         Task watching = StopWhenGoneAsync(switchover.AllSent, stop);
         try
         {
@@ -69,7 +72,8 @@ internal sealed class SourceMove(SourceRun run, MobilityPathKind pathKind)
                 PagesData = counters.PagesData,
                 PagesZero = counters.PagesZero,
                 PagesUnchanged = counters.PagesUnchanged,
-                DowntimeParts = switchover.Parts,
+                DowntimeParts = switchover.Parts with { Disks = run.Disks?.Downtime ?? TimeSpan.Zero },
+                Disks = run.Disks?.Results ?? [],
                 MemoryVerified = switchover.MemoryVerified,
                 PoisonedPages = switchover.PoisonedPages,
             };
@@ -143,6 +147,7 @@ internal sealed class SourceMove(SourceRun run, MobilityPathKind pathKind)
 
     private async Task<MigrationResult> MoveByHypervisorAsync(Switchover switchover, CancellationToken cancellationToken)
     {
+        if (run.Disks is not null) throw DiskRefusals.HypervisorMigration(vm.Specification.Name, vm.Capabilities.EngineMigrationRefused);
         IReadOnlyList<PoisonedPage> poisoned = await vm.FindPoisonedPagesAsync(cancellationToken).ConfigureAwait(false);
         if (poisoned.Count > 0) throw PoisonRefusals.HypervisorMigration(vm.Specification.Name, poisoned);
         await switchover.RunHypervisorMigrationAsync(cancellationToken).ConfigureAwait(false);

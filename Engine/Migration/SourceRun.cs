@@ -50,6 +50,9 @@ internal sealed class SourceRun(
     /// <summary>Serves the pages the destination asks for; null unless the VM leaves before its memory.</summary>
     public SourcePostcopy? Postcopy { get; set; }
 
+    /// <summary>Moves the VM's disks; null where they stay.</summary>
+    public SourceDisks? Disks { get; set; }
+
     /// <summary>From here on nobody else pauses or resumes the VM.</summary>
     public async Task HoldRunStateAsync(CancellationToken cancellationToken) =>
         runStateHeld = await place.RunState.EnterAsync(cancellationToken).ConfigureAwait(false);
@@ -77,6 +80,21 @@ internal sealed class SourceRun(
 
     /// <summary>Ends the post-copy, where there is one: from here on nothing reads the VM's memory for the destination.</summary>
     public ValueTask EndPostcopyAsync() => Postcopy is { } begun ? begun.DisposeAsync() : ValueTask.CompletedTask;
+
+    /// <summary>Gives up the move of the disks, where there is one, before the VM runs on.</summary>
+    /// <param name="error">What was noticed.</param>
+    /// <param name="cancelled">Whether somebody asked for it.</param>
+    /// <returns>The failure behind it: where the disks broke, what was noticed is that the rest was stopped.</returns>
+    public async Task<Exception> EndDisksAsync(Exception error, bool cancelled)
+    {
+        if (Disks is null) return error;
+        if (error is OperationCanceledException && Disks.Failure is { } failure) error = failure;
+        MigrationException reason = cancelled
+            ? new(MigrationErrorReason.Cancelled, "The source cancelled the migration.", null, error)
+            : error as MigrationException ?? new(MigrationErrorReason.HypervisorFailed, $"The source failed: {error.Message}", null, error);
+        await Disks.EndAsync(reason).ConfigureAwait(false);
+        return error;
+    }
 
     /// <summary>Writes to the journal where the migration stands.</summary>
     /// <exception cref="MigrationException">The journal cannot be written.</exception>

@@ -18,8 +18,13 @@ namespace VmMigration.Engine.Migration;
 /// Records that the VM may have been given away. It is run while the destination loads, not after: a record that comes too early only means
 /// that a source which crashes just then cannot tell by itself who owns the VM, and keeps it paused.
 /// </param>
+/// <param name="completeDisks">
+/// Called once the vCPUs stand still: the disks that move are equal on both sides when its task ends, and only then are the devices saved, for
+/// QEMU gives its disks up at the end of that. Null where no disks move.
+/// </param>
 internal sealed class Switchover(
-    IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory, Func<Task> recordGranted)
+    IVirtualMachine vm, SourceLink link, BandwidthLimit limit, TransferCounters counters, bool verifyMemory, Func<Task> recordGranted,
+    Func<CancellationToken, Task>? completeDisks = null)
 {
     private static readonly TimeSpan loadLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan verifyLimitPerGiB = TimeSpan.FromSeconds(10);
@@ -59,7 +64,7 @@ internal sealed class Switchover(
         // Memory stands still from here on: the last pages, the device state and the digest need not wait for each other. Only the load
         // must: the state is held back until the destination has every page.
         stream.Hold();
-        Task<TimeSpan> saving = CompleteAsync(save, cancellationToken);
+        Task<TimeSpan> saving = CompleteDisksAndSaveAsync(save, cancellationToken);
         Task<IReadOnlyList<PoisonedPage>> finding = vm.FindPoisonedPagesAsync(cancellationToken);
         Task<string>? digest = verifyMemory ? DigestAsync(finding, cancellationToken) : null;
         try
@@ -106,7 +111,7 @@ internal sealed class Switchover(
         StoppedAt = Math.Max(start, vm.LastPausedAt);
         Parts = Parts with { Stop = Stopwatch.GetElapsedTime(StoppedAt) };
         stream.Hold();
-        Task<TimeSpan> saving = CompleteAsync(save, cancellationToken);
+        Task<TimeSpan> saving = CompleteDisksAndSaveAsync(save, cancellationToken);
         try
         {
             start = Stopwatch.GetTimestamp();
@@ -190,8 +195,9 @@ internal sealed class Switchover(
         await CarriedPoison.SendAsync(link, PoisonedPages, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<TimeSpan> CompleteAsync(IStateSave save, CancellationToken cancellationToken)
+    private async Task<TimeSpan> CompleteDisksAndSaveAsync(IStateSave save, CancellationToken cancellationToken)
     {
+        if (completeDisks is not null) await completeDisks(cancellationToken).ConfigureAwait(false);
         var watch = Stopwatch.StartNew();
         await save.CompleteAsync(cancellationToken).ConfigureAwait(false);
         return watch.Elapsed;
