@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Hashing;
 
 namespace VmMigration.Engine.Disks;
@@ -22,6 +23,15 @@ internal static class BlockDigests
     /// <param name="sizeBytes">Size of the disk.</param>
     public static long CountBefore(long offsetBytes, long sizeBytes) =>
         offsetBytes == sizeBytes ? CountBlocks(sizeBytes) : offsetBytes / BlockBytes;
+
+    /// <summary>XXH128 of a block's contents.</summary>
+    public static UInt128 Of(ReadOnlySpan<byte> contents) => XxHash128.HashToUInt128(contents);
+
+    /// <summary>Reads a digest as it is written in files and frames, the most significant byte first.</summary>
+    public static UInt128 Read(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadUInt128BigEndian(bytes);
+
+    /// <summary>Writes a digest as <see cref="Read"/> reads it.</summary>
+    public static void Write(Span<byte> bytes, UInt128 digest) => BinaryPrimitives.WriteUInt128BigEndian(bytes, digest);
 
     /// <summary>The digest that stands for these, 32 hexadecimal digits.</summary>
     public static string Fold(ReadOnlySpan<byte> digests) => Convert.ToHexStringLower(XxHash128.Hash(digests));

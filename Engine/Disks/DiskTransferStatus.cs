@@ -71,6 +71,9 @@ public sealed record DiskTransferStatus
     /// <summary>The fragment that what arrived was kept as; null for none.</summary>
     public Guid? FragmentId { get; init; }
 
+    /// <summary>What whoever started it should know, in a sentence or two; null for nothing.</summary>
+    public string? Notice { get; init; }
+
     /// <summary>Why it did not complete; <see cref="MigrationErrorReason.Invalid"/> where nothing failed.</summary>
     public MigrationErrorReason ErrorReason { get; init; }
 

@@ -4,7 +4,7 @@ namespace VmMigration.Engine.Disks;
 internal interface IDiskCopies
 {
     /// <summary>Describes an image of this host.</summary>
-    Task<DiskDescription> DescribeAsync(string path, CancellationToken cancellationToken);
+    Task<DiskDescription> DescribeAsync(string imagePath, CancellationToken cancellationToken);
 
     /// <summary>Copies an image and returns its last status, whichever way it ended.</summary>
     /// <param name="request">What to copy, and where to.</param>

@@ -30,7 +30,7 @@ internal sealed class IncomingDiskMoves(LocalHostParts parts, Func<Action, bool>
         VmSpecificationCheck.Require(request.Specification);
         var disks = new ArrivingDisks(
             request, parts.Disks.Datastore, parts.Journal.ArrivedDisks, parts.Transfers.Registry,
-            (image, token) => parts.Disks.PrepareIncomingDiskAsync(image, entrance, path?.DestinationAddress, token));
+            (image, token) => parts.Disks.PrepareWithinAsync(image, path, token));
         var move = new IncomingVmWithDisks(
             request, disks,
             (specification, ticket, complete, token) => MakeVmAsync(

@@ -37,6 +37,8 @@ internal sealed class IncomingVmWithDisks(
 
     public Guid MigrationId => request.MigrationId;
 
+    Guid IIncomingOperation.OperationId => MigrationId;
+
     public ReadOnlyMemory<byte> Ticket => ticket;
 
     public MigrationOutcome Outcome => migration?.Outcome ?? outcomeWithoutVm;
@@ -51,26 +53,17 @@ internal sealed class IncomingVmWithDisks(
         _ => migration?.TryClaim(role, channel) ?? false,
     };
 
-    public void AttachControl(ControlConnection connection) => migration!.AttachControl(connection);
-
-    public void AttachRecovery(ControlConnection connection) => migration!.AttachRecovery(connection);
-
-    public void ReceivePages(DataConnection connection, int channel) => migration!.ReceivePages(connection, channel);
-
-    public void AttachDisks(ControlConnection connection)
+    public bool Serve(LinkTransport transport, ConnectionRole role, int channel)
     {
-        if (!connected.TrySetResult(connection)) connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
-    }
-
-    public void RelayMirror(LinkTransport transport, int channel)
-    {
-        try
+        switch (role)
         {
-            RelayAsync(transport).GetAwaiter().GetResult();
-        }
-        catch (Exception error) when (error is MigrationException or OperationCanceledException)
-        {
-            log.Debug("The mirror of disk {Disk} ended: {Message}", channel, error.Message);
+            case ConnectionRole.VmDisks:
+                return connected.TrySetResult(new ControlConnection(transport));
+            case ConnectionRole.DiskMirror:
+                Relay(transport, channel);
+                return false;
+            default:
+                return migration!.Serve(transport, role, channel);
         }
     }
 
@@ -166,6 +159,19 @@ internal sealed class IncomingVmWithDisks(
         if (export is not null) await export.DisposeAsync().ConfigureAwait(false);
         complete.TrySetResult();
         await conversation.SendAsync(FrameType.DisksClosed, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Carries a disk's mirror, on the calling thread, until either end closes it.</summary>
+    private void Relay(LinkTransport transport, int channel)
+    {
+        try
+        {
+            RelayAsync(transport).GetAwaiter().GetResult();
+        }
+        catch (Exception error) when (error is MigrationException or OperationCanceledException)
+        {
+            log.Debug("The mirror of disk {Disk} ended: {Message}", channel, error.Message);
+        }
     }
 
     private async Task RelayAsync(LinkTransport transport)

@@ -1,92 +1,159 @@
+using System.Runtime.CompilerServices;
 using VmMigration.Engine.Disks;
 using VmMigration.Engine.Protocol;
 
 namespace VmMigration.Engine.Hosts;
 
-/// <summary>The disks of a host. Transfers under way are kept here; of those that ended the journal has the last status.</summary>
+/// <summary>The disks of a host: what arrives, what leaves, and what is left of those that did not arrive whole.</summary>
 internal sealed class LocalHostDisks : IHostDisks, IAsyncDisposable
 {
     private readonly LocalHostParts parts;
+    private readonly IDiskTransport transport;
+    private readonly FragmentStore store;
+    private readonly IncomingDiskTransfers incoming;
+    private readonly OutgoingDiskTransfers outgoing;
+    private readonly FragmentUpkeep upkeep;
 
-    public LocalHostDisks(LocalHostParts parts)
+    /// <param name="parts">What the host is put together from.</param>
+    /// <param name="transport">What it moves disks with.</param>
+    /// <param name="clock">Tells the age of fragments.</param>
+    public LocalHostDisks(LocalHostParts parts, IDiskTransport transport, TimeProvider clock)
     {
         this.parts = parts;
-        Datastore = new(Path.GetFullPath(parts.Options.DatastoreDirectory ?? Path.Combine(parts.Directory.Path, "disks")));
+        this.transport = transport;
+        LocalHostOptions options = parts.Options;
+        Datastore = new(Path.GetFullPath(options.DatastoreDirectory ?? Path.Combine(parts.Directory.Path, "disks")));
+        store = new(
+            options.Name, Datastore, parts.Journal.Disks, new FragmentFiles(), new(options.FragmentAgeLimit, options.FragmentBytesLimit), clock,
+            parts.Logger);
+        incoming = new(parts, store, transport);
+        outgoing = new(parts, transport);
+        upkeep = new(store, clock, parts.Logger);
     }
-
-    /// <summary>Lets disks in that arrive over the ordinary network; set by whoever listens.</summary>
-    public MigrationListener? Entrance { get; set; }
 
     /// <summary>Where the host's disks lie.</summary>
     public DiskDatastore Datastore { get; }
 
-    /// <summary>Puts what a killed engine left into order; comes before anything else.</summary>
-    public Task RecoverAsync(CancellationToken cancellationToken)
+    /// <summary>Lets disks in that arrive over the ordinary network; set by whoever listens.</summary>
+    public MigrationListener? Entrance
     {
-        cancellationToken.ThrowIfCancellationRequested();
-        Datastore.Open();
-        return Task.CompletedTask;
+        get => incoming.Entrance;
+        set => incoming.Entrance = value;
     }
 
-    public Task<DiskDescription> DescribeDiskAsync(string path, CancellationToken cancellationToken) => throw Unavailable();
+    /// <summary>Puts what a killed engine left into order; comes before anything arrives or leaves.</summary>
+    public async Task RecoverAsync(CancellationToken cancellationToken)
+    {
+        Datastore.Open();
+        await store.RecoverAsync(cancellationToken).ConfigureAwait(false);
+        outgoing.Recover();
+        upkeep.Start();
+    }
 
-    public Task<IncomingDiskOffer> PrepareIncomingDiskAsync(IncomingDiskRequest request, CancellationToken cancellationToken) =>
-        throw Unavailable();
-
-    /// <summary>The same for an image of a VM that moves with its disks: it arrives where the VM does.</summary>
-    /// <param name="request">What arrives.</param>
-    /// <param name="entrance">Where the VM's connections come in.</param>
-    /// <param name="address">Address the source reaches that at; null where it is the entrance's own.</param>
-    /// <param name="cancellationToken">Cancels the call.</param>
-    public Task<IncomingDiskOffer> PrepareIncomingDiskAsync(
-        IncomingDiskRequest request, MigrationListener entrance, string? address, CancellationToken cancellationToken) => throw Unavailable();
-
-    public Task WithdrawIncomingDiskAsync(Guid transferId, CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task<DiskTransferStatus> StartDiskTransferAsync(DiskTransferRequest request, CancellationToken cancellationToken) =>
-        throw Unavailable();
-
-    /// <summary>The same for an image of a VM that moves with its disks: it takes the way the VM does.</summary>
-    /// <param name="request">What is copied.</param>
-    /// <param name="network">Where the connections start; null for the ordinary network.</param>
-    /// <param name="cancellationToken">Cancels the call.</param>
-    public Task<DiskTransferStatus> StartDiskTransferAsync(
-        DiskTransferRequest request, ISocketPlace? network, CancellationToken cancellationToken) => throw Unavailable();
-
-    public Task<IReadOnlyList<DiskTransferStatus>> ListDiskTransfersAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public Task<DiskDescription> DescribeDiskAsync(string path, CancellationToken cancellationToken)
     {
         parts.RequireOpen();
-        return Task.FromResult<IReadOnlyList<DiskTransferStatus>>([]);
+        return transport.DescribeAsync(parts.Options.Name, Datastore.Resolve(path), cancellationToken);
     }
 
-    public Task<DiskTransferStatus> GetDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) => throw NotFound(transferId);
+    /// <inheritdoc/>
+    public Task<IncomingDiskOffer> PrepareIncomingDiskAsync(IncomingDiskRequest request, CancellationToken cancellationToken) =>
+        incoming.PrepareAsync(request, cancellationToken);
 
-    public IAsyncEnumerable<DiskTransferStatus> WatchDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
-        throw NotFound(transferId);
+    /// <inheritdoc/>
+    public Task WithdrawIncomingDiskAsync(Guid transferId, CancellationToken cancellationToken) =>
+        incoming.WithdrawAsync(transferId, cancellationToken);
 
-    public Task<DiskTransferStatus> SuspendDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) => throw NotFound(transferId);
+    /// <inheritdoc/>
+    public Task<DiskTransferStatus> StartDiskTransferAsync(DiskTransferRequest request, CancellationToken cancellationToken) =>
+        outgoing.StartAsync(request, Datastore.Resolve(request.SourcePath), cancellationToken);
 
-    public Task<DiskTransferStatus> ResumeDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) => throw NotFound(transferId);
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<DiskTransferStatus>> ListDiskTransfersAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(outgoing.List());
 
-    public Task<DiskTransferStatus> CancelDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) => throw NotFound(transferId);
+    /// <inheritdoc/>
+    public Task<DiskTransferStatus> GetDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
+        Task.FromResult(outgoing.Get(transferId));
 
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<DiskTransferStatus> WatchDiskTransferAsync(
+        Guid transferId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (outgoing.FindFeed(transferId) is not { } feed)
+        {
+            yield return outgoing.Get(transferId);
+            yield break;
+        }
+
+        await foreach (DiskTransferStatus status in feed.WatchAsync(cancellationToken).ConfigureAwait(false)) yield return status;
+    }
+
+    /// <inheritdoc/>
+    public Task<DiskTransferStatus> SuspendDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
+        outgoing.SuspendAsync(transferId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<DiskTransferStatus> ResumeDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
+        outgoing.ResumeAsync(transferId, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<DiskTransferStatus> CancelDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
+        outgoing.CancelAsync(transferId, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<DiskFragment>> ListDiskFragmentsAsync(CancellationToken cancellationToken)
     {
         parts.RequireOpen();
-        return Task.FromResult<IReadOnlyList<DiskFragment>>([]);
+        return store.ListAsync(cancellationToken);
     }
 
-    public Task RemoveDiskFragmentAsync(Guid fragmentId, CancellationToken cancellationToken) =>
-        throw DiskRefusals.FragmentNotFound(fragmentId, parts.Options.Name);
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-
-    private MigrationException NotFound(Guid transferId)
+    /// <inheritdoc/>
+    public Task RemoveDiskFragmentAsync(Guid fragmentId, CancellationToken cancellationToken)
     {
         parts.RequireOpen();
-        return DiskRefusals.TransferNotFound(transferId, parts.Options.Name);
+        return store.RemoveAsync(fragmentId, cancellationToken);
     }
 
-    private MigrationException Unavailable() => new(
-        MigrationErrorReason.PrerequisiteMissing, $"Host '{parts.Options.Name}' was built without the transport of disks.");
+    /// <summary>Makes room for a disk that arrives over the way of a migration, which stays the migration's.</summary>
+    /// <param name="request">The disk; its <see cref="IncomingDiskRequest.PathId"/> is the migration's.</param>
+    /// <param name="path">The migration's hold on its mobility path; null for the ordinary network.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    public Task<IncomingDiskOffer> PrepareWithinAsync(IncomingDiskRequest request, LocalPathUse? path, CancellationToken cancellationToken) =>
+        incoming.PrepareWithinAsync(request, path, cancellationToken);
+
+    /// <summary>Sends a disk over the way of a migration, which stays the migration's, and follows it to its end.</summary>
+    /// <param name="request">The disk.</param>
+    /// <param name="path">The migration's hold on its mobility path; null for the ordinary network.</param>
+    /// <param name="report">Hears every status.</param>
+    /// <param name="cancellationToken">Stops the transfer, and the call once the transfer has ended.</param>
+    /// <returns>The last status, whichever way it ended.</returns>
+    public async Task<DiskTransferStatus> SendWithinAsync(
+        DiskTransferRequest request, LocalPathUse? path, Action<DiskTransferStatus> report, CancellationToken cancellationToken)
+    {
+        DiskTransferStatus status = await outgoing
+            .StartWithinAsync(request, Datastore.Resolve(request.SourcePath), path, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await foreach (DiskTransferStatus one in WatchDiskTransferAsync(status.Id, cancellationToken).ConfigureAwait(false)) report(one);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await outgoing.CancelAsync(status.Id, CancellationToken.None).ConfigureAwait(false);
+        }
+
+        return outgoing.Get(status.Id);
+    }
+
+    /// <summary>
+    /// Ends the transfers. What has arrived stays as fragments, unless the host's directory, and so the records, goes with it.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        await upkeep.DisposeAsync().ConfigureAwait(false);
+        await outgoing.DisposeAsync().ConfigureAwait(false);
+        await incoming.DisposeAsync().ConfigureAwait(false);
+        if (parts.Directory.IsTemporary) await store.ClearAsync().ConfigureAwait(false);
+    }
 }

@@ -237,7 +237,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         bool withDisks = request.Options.IncludeDisks && place.Specification.Qemu is { Disks.Count: > 0 };
         var migration = new SourceMigration(
             place, request, parts.Options.Name, parts.Journal, parts.Logger, network, path?.Kind ?? MobilityPathKind.Direct,
-            diskCopies: withDisks ? new LocalDiskCopies(parts.Disks, network) : null);
+            diskCopies: withDisks ? new LocalDiskCopies(parts.Disks, path) : null);
         try
         {
             await migration.BeginAsync(cancellationToken).ConfigureAwait(false);

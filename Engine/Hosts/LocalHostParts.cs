@@ -1,4 +1,5 @@
 using Serilog;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hypervisors.Embedded;
 using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Protocol;
@@ -14,7 +15,8 @@ internal sealed class LocalHostParts : IAsyncDisposable
     private bool closed;
 
     private LocalHostParts(
-        LocalHostOptions options, HostDirectory directory, HostLog log, HostJournal journal, HypervisorSet hypervisors, LinkPolicy link)
+        LocalHostOptions options, HostDirectory directory, HostLog log, HostJournal journal, HypervisorSet hypervisors, LinkPolicy link,
+        IDiskTransport disks)
     {
         Options = options;
         Directory = directory;
@@ -28,7 +30,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
         Undecided = new(registry, journal, Logger);
         Memory = new(registry);
         Paths = new(options, registry, journal, TimeProvider.System, Logger);
-        Disks = new(this);
+        Disks = new(this, disks, TimeProvider.System);
         IncomingCheck = new(
             options.Name, options.RamDirectory ?? DefaultRamDirectory, registry, Hypervisors, MachineMemory.Read,
             new(options.Name, Disks.Datastore, journal.ArrivedDisks, registry));
@@ -95,7 +97,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
     /// <summary>Opens the parts in their order; where one fails, those before it are closed again.</summary>
     public static async Task<LocalHostParts> OpenAsync(
         LocalHostOptions options, Func<LocalHostOptions, HostDirectory, HypervisorSet> makeHypervisors,
-        Func<LocalHostParts, ILocalHostMigrations> openMigrations, CancellationToken cancellationToken)
+        Func<LocalHostParts, ILocalHostMigrations> openMigrations, CancellationToken cancellationToken, IDiskTransport? disks = null)
     {
         VmSpecificationCheck.RequireHostName(options.Name);
         var directory = HostDirectory.Open(options.StateDirectory);
@@ -110,7 +112,7 @@ internal sealed class LocalHostParts : IAsyncDisposable
             link = new LinkPolicy(
                 options.LinkSecurity, options.ListenAddress,
                 directory.IsTemporary ? null : Path.Combine(directory.Path, "link-certificate.pem"));
-            parts = new(options, directory, log, journal, makeHypervisors(options, directory), link);
+            parts = new(options, directory, log, journal, makeHypervisors(options, directory), link, disks ?? new DiskTransport());
         }
         catch
         {

@@ -52,6 +52,8 @@ internal sealed class DestinationMigration : IIncomingMigration
 
     public Guid MigrationId => request.MigrationId;
 
+    Guid IIncomingOperation.OperationId => MigrationId;
+
     public ReadOnlyMemory<byte> Ticket => ticket;
 
     public MigrationOutcome Outcome => commit.Outcome;
@@ -70,18 +72,22 @@ internal sealed class DestinationMigration : IIncomingMigration
         _ => false,
     };
 
-    public void AttachControl(ControlConnection connection)
+    public bool Serve(LinkTransport transport, ConnectionRole role, int channel)
     {
-        if (!connected.TrySetResult(connection)) connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        switch (role)
+        {
+            case ConnectionRole.Control:
+                return connected.TrySetResult(new ControlConnection(transport));
+            case ConnectionRole.Recovery when postcopy is { } present:
+                present.Recovery.Attach(new ControlConnection(transport));
+                return true;
+            case ConnectionRole.Data:
+                (PagesOfLink ?? pages).Receive(new DataConnection(transport));
+                return false;
+            default:
+                return false;
+        }
     }
-
-    public void AttachRecovery(ControlConnection connection)
-    {
-        if (postcopy is { } present) present.Recovery.Attach(connection);
-        else connection.DisposeAsync().AsTask().GetAwaiter().GetResult();
-    }
-
-    public void ReceivePages(DataConnection connection, int channel) => (PagesOfLink ?? pages).Receive(connection);
 
     // After the commit only a link that is taken up again makes connections.
     private IncomingPages? PagesOfLink => Outcome == MigrationOutcome.Pending ? pages : postcopy?.Recovery.Pages;

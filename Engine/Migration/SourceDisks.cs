@@ -72,15 +72,13 @@ internal sealed class SourceDisks
         feed.MoveTo(MigrationState.CopyingDisks);
         conversation = new(await dialer.ConnectControlAsync(ConnectionRole.VmDisks, cancellationToken).ConfigureAwait(false));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, conversation.Broken);
+        Task preparing = PrepareAsync(conversation, stop.Token);
+        await Task.WhenAny(preparing, place.Machine.Exited).ConfigureAwait(false);
+        if (place.Machine.Exited.IsCompleted) await stop.CancelAsync().ConfigureAwait(false);
         try
         {
-            await FreezeAsync(stop.Token).ConfigureAwait(false);
-            Report();
-            foreach (MovingDisk disk in disks) await BringAsync(disk, stop.Token).ConfigureAwait(false);
-            await conversation.SendAsync(FrameType.PrepareVm, stop.Token).ConfigureAwait(false);
-            (await conversation.ReceiveAsync(stop.Token).ConfigureAwait(false)).Expect(FrameType.VmPrepared);
-            await MirrorAsync(stop.Token).ConfigureAwait(false);
-            watching = WatchAsync();
+            await preparing.ConfigureAwait(false);
+            watching = WatchAsync(conversation);
         }
         catch (Exception) when (conversation.Failure is { } failure && !cancellationToken.IsCancellationRequested)
         {
@@ -119,6 +117,16 @@ internal sealed class SourceDisks
     /// <summary>The VM runs at the destination and its copy here is gone: removes the files it had here.</summary>
     /// <returns>What could not be removed, in sentences.</returns>
     public IReadOnlyList<string> RemoveFiles() => [.. disks.SelectMany(disk => disk.RemoveFiles())];
+
+    private async Task PrepareAsync(DiskConversation destination, CancellationToken cancellationToken)
+    {
+        await FreezeAsync(cancellationToken).ConfigureAwait(false);
+        Report();
+        foreach (MovingDisk disk in disks) await BringAsync(disk, destination, cancellationToken).ConfigureAwait(false);
+        await destination.SendAsync(FrameType.PrepareVm, cancellationToken).ConfigureAwait(false);
+        (await destination.ReceiveAsync(cancellationToken).ConfigureAwait(false)).Expect(FrameType.VmPrepared);
+        await MirrorAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     private async Task FreezeAsync(CancellationToken cancellationToken)
     {
@@ -164,14 +172,14 @@ internal sealed class SourceDisks
             "Stop the VM, merge its overlay with qemu-img commit, and define the VM with the image below.");
     }
 
-    private async Task BringAsync(MovingDisk disk, CancellationToken cancellationToken)
+    private async Task BringAsync(MovingDisk disk, DiskConversation destination, CancellationToken cancellationToken)
     {
         disk.Phase = VmDiskPhase.Copying;
         var transferId = Guid.NewGuid();
-        await conversation!.SendAsync(
+        await destination.SendAsync(
             FrameType.BringDisk, new(disk.Index, transferId, disk.Image, disk.Flatten), VmDiskMessages.Default.BringDiskMessage,
             cancellationToken).ConfigureAwait(false);
-        DiskPlaceMessage answer = (await conversation.ReceiveAsync(cancellationToken).ConfigureAwait(false))
+        DiskPlaceMessage answer = (await destination.ReceiveAsync(cancellationToken).ConfigureAwait(false))
             .Expect(FrameType.DiskPlace).Read(VmDiskMessages.Default.DiskPlaceMessage);
         disk.DestinationPath = answer.DestinationPath;
         Report();
@@ -199,9 +207,9 @@ internal sealed class SourceDisks
                 status.RecommendedAction ?? "Start the migration again: it goes on from what has arrived.");
         }
 
-        await conversation.SendAsync(
+        await destination.SendAsync(
             FrameType.DiskArrived, new(disk.Index), VmDiskMessages.Default.DiskArrivedMessage, cancellationToken).ConfigureAwait(false);
-        (await conversation.ReceiveAsync(cancellationToken).ConfigureAwait(false)).Expect(FrameType.DiskTaken);
+        (await destination.ReceiveAsync(cancellationToken).ConfigureAwait(false)).Expect(FrameType.DiskTaken);
     }
 
     private async Task MirrorAsync(CancellationToken cancellationToken)
@@ -236,17 +244,17 @@ internal sealed class SourceDisks
     }
 
     /// <summary>Notices from the end of the preparation on what would leave the destination's disks behind.</summary>
-    private async Task WatchAsync()
+    private async Task WatchAsync(DiskConversation destination)
     {
         Task[] ends =
         [
-            Task.Delay(Timeout.InfiniteTimeSpan, conversation!.Broken).ContinueWith(
+            Task.Delay(Timeout.InfiniteTimeSpan, destination.Broken).ContinueWith(
                 _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default),
             .. mirrors.Select(mirror => mirror.Ended),
         ];
         Task first = await Task.WhenAny(ends).ConfigureAwait(false);
         if (completing) return;
-        Failure = conversation.Failure ?? first.Exception?.InnerException as MigrationException
+        Failure = destination.Failure ?? first.Exception?.InnerException as MigrationException
             ?? new MigrationException(MigrationErrorReason.HypervisorFailed, "The mirror of a disk ended before the switchover.");
         await broken.CancelAsync().ConfigureAwait(false);
     }

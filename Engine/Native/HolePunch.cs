@@ -3,7 +3,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VmMigration.Engine.Native;
 
-/// <summary>Takes pages out of a file on a tmpfs (fallocate(2)): they are gone from every mapping too, and read as zeros.</summary>
+/// <summary>
+/// Takes a part out of a file (fallocate(2)): it reads as zeros, in every mapping too, and its space is free. Of pages that lie in it in part
+/// only that part becomes zeros.
+/// </summary>
 public static partial class HolePunch
 {
     private const int KeepSize = 1;
@@ -11,8 +14,8 @@ public static partial class HolePunch
 
     /// <summary>Punches a hole.</summary>
     /// <param name="file">File, open for writing.</param>
-    /// <param name="offset">Offset in bytes, page-aligned.</param>
-    /// <param name="lengthBytes">Length in bytes, page-aligned.</param>
+    /// <param name="offset">Offset in bytes.</param>
+    /// <param name="lengthBytes">Length in bytes, above 0.</param>
     /// <exception cref="MigrationException">Where fallocate(2) fails.</exception>
     public static void Punch(SafeFileHandle file, long offset, long lengthBytes)
     {

@@ -12,7 +12,9 @@ public static partial class OpenFile
     private const int ReadOnlyFlag = 0;
     private const int WriteOnlyFlag = 1;
     private const int ReadWriteFlag = 2;
+    private const int CreateFlag = 0x40;
     private const int CloseOnExec = 0x80000;
+    private const int OwnerReadWrite = 0x180;
 
     /// <summary>Opens an existing file for reading, with an open file description of its own.</summary>
     /// <exception cref="MigrationException">Where open(2) fails, with the path and the error.</exception>
@@ -26,12 +28,16 @@ public static partial class OpenFile
     /// <exception cref="MigrationException">Where open(2) fails, with the path and the error.</exception>
     public static SafeFileHandle ForReadingAndWriting(string path) => Open(path, ReadWriteFlag, "O_RDWR");
 
+    /// <summary>Opens a file for reading and writing, or makes it, readable and writable by its owner only.</summary>
+    /// <exception cref="MigrationException">Where open(2) fails, with the path and the error.</exception>
+    public static SafeFileHandle ForReadingAndWritingOrMake(string path) => Open(path, ReadWriteFlag | CreateFlag, "O_RDWR | O_CREAT");
+
     private static SafeFileHandle Open(string path, int flags, string flagNames)
     {
         int descriptor;
         do
         {
-            descriptor = NativeOpen(path, flags | CloseOnExec);
+            descriptor = NativeOpen(path, flags | CloseOnExec, OwnerReadWrite);
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == Errno.EINTR);
 
@@ -40,5 +46,5 @@ public static partial class OpenFile
     }
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int NativeOpen(string path, int flags);
+    private static partial int NativeOpen(string path, int flags, int mode);
 }

@@ -17,6 +17,12 @@ internal enum ConnectionRole : ushort
     /// <summary>Takes the conversation of a post-copy up again, after its control connection broke.</summary>
     Recovery = 4,
 
+    /// <summary>The one conversation of a disk transfer.</summary>
+    DiskControl = 5,
+
+    /// <summary>Carries blocks of a disk, source to destination.</summary>
+    DiskData = 6,
+
     /// <summary>The conversation about the disks that move with a VM; it comes before the control connection, and stays beside it.</summary>
     VmDisks = 7,
 

@@ -54,6 +54,26 @@ internal sealed record ReportMessage(long? FaultsAfterResume, LargePageCoverage?
 /// <summary>Payload of <see cref="FrameType.Outcome"/>.</summary>
 internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 
+/// <summary>Payload of <see cref="FrameType.DiskStart"/>.</summary>
+internal sealed record DiskStartMessage(int Channels, long SizeBytes);
+
+/// <summary>
+/// Payload of <see cref="FrameType.DiskPlan"/>: the first blocks are there; those after them are compared, up to the end or not at all.
+/// </summary>
+internal sealed record DiskPlanMessage(long TrustedBlocks, bool ComparesRest);
+
+/// <summary>Payload of <see cref="FrameType.DiskWanted"/>: the block arrived damaged, or was found to be.</summary>
+internal sealed record DiskWantedMessage(long Block);
+
+/// <summary>Payload of <see cref="FrameType.DiskProgress"/>: all before the offset is on the storage and recorded.</summary>
+internal sealed record DiskProgressMessage(long DurableOffsetBytes);
+
+/// <summary>Payload of <see cref="FrameType.DiskComplete"/>: what stands for the whole disk, 32 hexadecimal digits.</summary>
+internal sealed record DiskCompleteMessage(string Digest);
+
+/// <summary>Payload of <see cref="FrameType.DiskEnded"/>: why the destination ended the transfer, and what it kept of it.</summary>
+internal sealed record DiskEndedMessage(FailureMessage Failure, Guid? FragmentId);
+
 [JsonSourceGenerationOptions(UseStringEnumConverter = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(WelcomeMessage))]
 [JsonSerializable(typeof(FailureMessage))]
@@ -67,4 +87,10 @@ internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 [JsonSerializable(typeof(ResumedMessage))]
 [JsonSerializable(typeof(ReportMessage))]
 [JsonSerializable(typeof(OutcomeMessage))]
+[JsonSerializable(typeof(DiskStartMessage))]
+[JsonSerializable(typeof(DiskPlanMessage))]
+[JsonSerializable(typeof(DiskWantedMessage))]
+[JsonSerializable(typeof(DiskProgressMessage))]
+[JsonSerializable(typeof(DiskCompleteMessage))]
+[JsonSerializable(typeof(DiskEndedMessage))]
 internal sealed partial class ControlMessages : JsonSerializerContext;

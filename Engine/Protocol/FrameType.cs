@@ -37,6 +37,21 @@ internal enum FrameType : ushort
     Release = 70,
     Continue = 71,
 
+    DiskBlock = 80,
+    DiskZeros = 81,
+    DiskSame = 82,
+
+    DiskStart = 90,
+    DiskPlan = 91,
+    DiskDigests = 92,
+    DiskWanted = 93,
+    DiskProgress = 94,
+    DiskFlush = 95,
+    DiskComplete = 96,
+    DiskStore = 97,
+    DiskStored = 98,
+    DiskEnded = 99,
+
     BringDisk = 128,
     DiskPlace = 129,
     DiskArrived = 130,

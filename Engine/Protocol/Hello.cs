@@ -4,10 +4,10 @@ using System.Security.Cryptography;
 namespace VmMigration.Engine.Protocol;
 
 /// <summary>
-/// The fixed 72 bytes that open every connection: magic (8), version (u16), role (u16), channel (u16), zero (u16), migration id (16),
+/// The fixed 72 bytes that open every connection: magic (8), version (u16), role (u16), channel (u16), zero (u16), id of the operation (16),
 /// ticket (32), zero (8). Its size does not depend on anything the peer says, so a stranger can make the host read no more than that.
 /// </summary>
-internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, Guid MigrationId, byte[] Ticket)
+internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, Guid OperationId, byte[] Ticket)
 {
     public const int SizeBytes = 72;
     public const int TicketBytes = 32;
@@ -30,7 +30,7 @@ internal sealed record Hello(ushort Version, ConnectionRole Role, int Channel, G
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(8), Version);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(10), (ushort)Role);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(12), checked((ushort)Channel));
-        MigrationId.TryWriteBytes(bytes.AsSpan(16, 16));
+        OperationId.TryWriteBytes(bytes.AsSpan(16, 16));
         Ticket.CopyTo(bytes, 32);
         return bytes;
     }

@@ -20,7 +20,7 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
     public IncomingOffer Offer => offer;
 
     /// <summary>Opens a connection for control frames.</summary>
-    /// <param name="role"><see cref="ConnectionRole.Control"/> or <see cref="ConnectionRole.Recovery"/>.</param>
+    /// <param name="role">Any that is neither for data nor for an outcome.</param>
     /// <param name="cancellationToken">Cancels the connecting.</param>
     public async Task<ControlConnection> ConnectControlAsync(ConnectionRole role, CancellationToken cancellationToken)
     {
@@ -37,14 +37,17 @@ internal sealed class MigrationDialer(IncomingOffer offer, ISocketPlace? network
         }
     }
 
-    /// <summary>Opens a connection for pages, whose socket stays in blocking mode. Blocks the calling thread.</summary>
-    public DataConnection ConnectData(int channel, CancellationToken cancellationToken)
+    /// <summary>Opens a connection for data, whose socket stays in blocking mode. Blocks the calling thread.</summary>
+    /// <param name="channel">Its number, from 0.</param>
+    /// <param name="cancellationToken">Cancels the connecting.</param>
+    /// <param name="role"><see cref="ConnectionRole.Data"/> or <see cref="ConnectionRole.DiskData"/>.</param>
+    public DataConnection ConnectData(int channel, CancellationToken cancellationToken, ConnectionRole role = ConnectionRole.Data)
     {
         using CancellationTokenSource deadline = StartDeadline(cancellationToken);
         DataConnection? connection = null;
         try
         {
-            connection = new DataConnection(Connect(ConnectionRole.Data, channel, offer.Ticket, deadline.Token));
+            connection = new DataConnection(Connect(role, channel, offer.Ticket, deadline.Token));
             using (deadline.Token.Register(connection.Dispose)) ReceiveWelcome(connection);
 
             // It may have been closed after its last byte.

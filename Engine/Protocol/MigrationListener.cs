@@ -9,7 +9,7 @@ using Serilog;
 namespace VmMigration.Engine.Protocol;
 
 /// <summary>
-/// Accepts the connections of migrations that arrive on a host. A connection that does not present a known migration's ticket within
+/// Accepts the connections of what arrives on a host. A connection that does not present the ticket of a known operation within
 /// <see cref="handshakeLimit"/> is refused with a logged reason, and costs at most the bytes of a TLS handshake, 72 bytes and a thread for
 /// that time; sooner where others wait for its place (<see cref="HandshakeQueue"/>).
 /// </summary>
@@ -20,7 +20,7 @@ internal sealed class MigrationListener : IAsyncDisposable
     private static readonly TimeSpan handshakeLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan handshakeGrace = TimeSpan.FromMilliseconds(500);
 
-    private readonly ConcurrentDictionary<Guid, IIncomingMigration> migrations = new();
+    private readonly ConcurrentDictionary<Guid, IIncomingOperation> operations = new();
     private readonly ConcurrentDictionary<Socket, byte> open = new();
     private readonly HandshakeQueue handshakes = new(MaxHandshakes, handshakeGrace);
     private readonly CancellationTokenSource closing = new();
@@ -71,19 +71,19 @@ internal sealed class MigrationListener : IAsyncDisposable
     /// <summary>The address and port it listens on.</summary>
     public IPEndPoint Endpoint { get; }
 
-    /// <summary>What the source of a migration has to know to get in here.</summary>
-    public IncomingOffer MakeOffer(IIncomingMigration migration) =>
-        new(migration.MigrationId, hostName, Endpoint.Address.ToString(), Endpoint.Port, migration.Ticket.ToArray())
+    /// <summary>What the source of an operation has to know to get in here.</summary>
+    public IncomingOffer MakeOffer(IIncomingOperation operation) =>
+        new(operation.OperationId, hostName, Endpoint.Address.ToString(), Endpoint.Port, operation.Ticket.ToArray())
         {
             Security = certificate is null ? LinkSecurity.Plain : LinkSecurity.Tls,
             CertificateHash = certificate?.Hash,
         };
 
-    /// <summary>Lets connections of this migration in.</summary>
-    public void Register(IIncomingMigration migration) => migrations[migration.MigrationId] = migration;
+    /// <summary>Lets connections of this operation in.</summary>
+    public void Register(IIncomingOperation operation) => operations[operation.OperationId] = operation;
 
-    /// <summary>Lets no more connections of this migration in, questions for its outcome included.</summary>
-    public void Unregister(Guid migrationId) => migrations.TryRemove(migrationId, out _);
+    /// <summary>Lets no more connections of this operation in, questions for its outcome included.</summary>
+    public void Unregister(Guid operationId) => operations.TryRemove(operationId, out _);
 
     public async ValueTask DisposeAsync()
     {
@@ -136,10 +136,10 @@ internal sealed class MigrationListener : IAsyncDisposable
         {
             peer = socket.RemoteEndPoint;
             ConnectionSocket.Configure(socket);
-            (Hello hello, IIncomingMigration? migration) = Authenticate(socket, ref transport);
+            (Hello hello, IIncomingOperation? operation) = Authenticate(socket, ref transport);
             handshakes.Leave(handshake);
             waiting = false;
-            handedOver = migration is not null && HandOver(transport!, hello, migration);
+            handedOver = operation is not null && HandOver(transport!, hello, operation);
         }
         catch (MigrationException error)
         {
@@ -177,8 +177,8 @@ internal sealed class MigrationListener : IAsyncDisposable
         }
     }
 
-    /// <summary>Checks the ticket. No migration comes with the hello where it asked for the outcome of one that has ended, and got it.</summary>
-    private (Hello Hello, IIncomingMigration? Migration) Authenticate(Socket socket, ref LinkTransport? transport)
+    /// <summary>Checks the ticket. No operation comes with the hello where it asked for the outcome of one that has ended, and got it.</summary>
+    private (Hello Hello, IIncomingOperation? Operation) Authenticate(Socket socket, ref LinkTransport? transport)
     {
         using var deadline = new CancellationTokenSource(handshakeLimit);
         using CancellationTokenRegistration closingSocket = deadline.Token.Register(socket.Dispose);
@@ -196,73 +196,48 @@ internal sealed class MigrationListener : IAsyncDisposable
         }
 
         Hello hello = Hello.Parse(bytes);
-        if (migrations.TryGetValue(hello.MigrationId, out IIncomingMigration? migration)
-            && CryptographicOperations.FixedTimeEquals(hello.Ticket, TicketFor(hello.Role, migration)))
+        if (operations.TryGetValue(hello.OperationId, out IIncomingOperation? operation)
+            && CryptographicOperations.FixedTimeEquals(hello.Ticket, TicketFor(hello.Role, operation)))
         {
-            return (hello, migration);
+            return (hello, operation);
         }
 
-        if (hello.Role == ConnectionRole.Outcome && findOutcome(hello.MigrationId, hello.Ticket) is { } outcome)
+        if (hello.Role == ConnectionRole.Outcome && findOutcome(hello.OperationId, hello.Ticket) is { } outcome)
         {
             SendOutcome(transport, outcome);
             return (hello, null);
         }
 
         throw new MigrationException(
-            MigrationErrorReason.TicketRefused, $"The ticket for migration {hello.MigrationId} is unknown or expired.",
-            "Start the migration again.");
+            MigrationErrorReason.TicketRefused, $"The ticket for operation {hello.OperationId} is unknown or expired.",
+            "Start the migration or the transfer again.");
     }
 
-    private static ReadOnlySpan<byte> TicketFor(ConnectionRole role, IIncomingMigration migration) =>
-        role == ConnectionRole.Outcome ? Hello.OutcomeTicketOf(migration.Ticket.Span) : migration.Ticket.Span;
+    private static ReadOnlySpan<byte> TicketFor(ConnectionRole role, IIncomingOperation operation) =>
+        role == ConnectionRole.Outcome ? Hello.OutcomeTicketOf(operation.Ticket.Span) : operation.Ticket.Span;
 
     private static void SendOutcome(LinkTransport transport, MigrationOutcome outcome) => transport.Send(Encode(
         FrameType.Outcome,
         JsonSerializer.SerializeToUtf8Bytes(new OutcomeMessage(outcome), ControlMessages.Default.OutcomeMessage)));
 
     /// <summary>Returns true where somebody else owns the connection now.</summary>
-    private bool HandOver(LinkTransport transport, Hello hello, IIncomingMigration migration)
+    private bool HandOver(LinkTransport transport, Hello hello, IIncomingOperation operation)
     {
-        if (hello.Role == ConnectionRole.Outcome)
+        if (hello.Role == ConnectionRole.Outcome && operation is IIncomingMigration migration)
         {
             SendOutcome(transport, migration.Outcome);
             return false;
         }
 
-        if (!migration.TryClaim(hello.Role, hello.Channel))
+        if (!operation.TryClaim(hello.Role, hello.Channel))
         {
             throw new MigrationException(
-                MigrationErrorReason.TicketRefused, $"Migration {hello.MigrationId} expects no {hello.Role} connection {hello.Channel} now.");
+                MigrationErrorReason.TicketRefused, $"Operation {hello.OperationId} expects no {hello.Role} connection {hello.Channel} now.");
         }
 
         transport.Send(Encode(FrameType.Welcome, JsonSerializer.SerializeToUtf8Bytes(
             new WelcomeMessage(hostName), ControlMessages.Default.WelcomeMessage)));
-        if (hello.Role == ConnectionRole.Control)
-        {
-            migration.AttachControl(new ControlConnection(transport));
-            return true;
-        }
-
-        if (hello.Role == ConnectionRole.Recovery)
-        {
-            migration.AttachRecovery(new ControlConnection(transport));
-            return true;
-        }
-
-        if (hello.Role == ConnectionRole.VmDisks)
-        {
-            migration.AttachDisks(new ControlConnection(transport));
-            return true;
-        }
-
-        if (hello.Role == ConnectionRole.DiskMirror)
-        {
-            migration.RelayMirror(transport, hello.Channel);
-            return false;
-        }
-
-        migration.ReceivePages(new DataConnection(transport), hello.Channel);
-        return false;
+        return operation.Serve(transport, hello.Role, hello.Channel);
     }
 
     private static byte[] Encode(FrameType type, byte[] payload)

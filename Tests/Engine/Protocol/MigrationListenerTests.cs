@@ -49,7 +49,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         DestinationMigration migration = await NewIncomingAsync(cancellation);
         Task<MigrationOutcome> arriving = migration.RunAsync(cancellation);
         await AssertRefusedAsync(
-            (NewHello() with { MigrationId = migration.MigrationId }).ToBytes(), nameof(MigrationErrorReason.TicketRefused));
+            (NewHello() with { OperationId = migration.MigrationId }).ToBytes(), nameof(MigrationErrorReason.TicketRefused));
 
         IncomingOffer offer = OfferFor(migration);
         await using (ControlConnection control = await new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, cancellation))
@@ -144,7 +144,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
         var faulty = new FaultyMigration();
         listener.Register(faulty);
         var offer = new IncomingOffer(
-            faulty.MigrationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
+            faulty.OperationId, "destination", listener.Endpoint.Address.ToString(), listener.Endpoint.Port, faulty.Ticket.ToArray());
 
         var lost = await Assert.ThrowsAsync<MigrationException>(
             () => new MigrationDialer(offer).ConnectControlAsync(ConnectionRole.Control, cancellation));
@@ -229,7 +229,7 @@ public sealed class MigrationListenerTests : IAsyncDisposable
 
     private sealed class FaultyMigration : IIncomingMigration
     {
-        public Guid MigrationId { get; } = Guid.NewGuid();
+        public Guid OperationId { get; } = Guid.NewGuid();
 
         public ReadOnlyMemory<byte> Ticket { get; } = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
 
@@ -237,10 +237,6 @@ public sealed class MigrationListenerTests : IAsyncDisposable
 
         public bool TryClaim(ConnectionRole role, int channel) => throw new InvalidOperationException("A fault for the test.");
 
-        public void AttachControl(ControlConnection connection) => throw new NotSupportedException();
-
-        public void AttachRecovery(ControlConnection connection) => throw new NotSupportedException();
-
-        public void ReceivePages(DataConnection connection, int channel) => throw new NotSupportedException();
+        public bool Serve(LinkTransport transport, ConnectionRole role, int channel) => throw new NotSupportedException();
     }
 }

@@ -1,0 +1,209 @@
+using System.Collections.Concurrent;
+using VmMigration.Engine.Disks;
+using VmMigration.Engine.Paths;
+using VmMigration.Engine.Protocol;
+
+namespace VmMigration.Engine.Hosts;
+
+/// <summary>
+/// The disks that a host sends. Each is in the journal from its start, so that an engine that is killed finds, when its host is opened again,
+/// what it was sending.
+/// </summary>
+internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport transport) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<Guid, RunningMigration<OutgoingDiskTransfer>> outgoing = new();
+    private readonly CancellationTokenSource closing = new();
+    private readonly Lock gate = new();
+    private bool closed;
+
+    /// <summary>Says of each transfer that a killed engine was sending that it ended.</summary>
+    public void Recover()
+    {
+        foreach (DiskTransferStatus status in parts.Journal.Disks.ReadTransfers().Where(status => !status.HasEnded))
+        {
+            parts.Journal.Disks.SaveTransfer(status with
+            {
+                State = DiskTransferState.Failed,
+                EndedAt = DateTimeOffset.UtcNow,
+                BytesPerSecond = 0,
+                ErrorReason = MigrationErrorReason.ConnectionLost,
+                ErrorMessage = $"Host '{parts.Options.Name}' ended while it sent '{status.SourcePath}'.",
+                RecommendedAction =
+                    $"Start the transfer again: it goes on from the fragment that host '{status.DestinationHostName}' keeps of it.",
+            });
+            parts.Logger.Warning("Disk transfer {TransferId} of '{Path}' was under way when the engine ended", status.Id, status.SourcePath);
+        }
+    }
+
+    /// <inheritdoc cref="IHostDisks.StartDiskTransferAsync"/>
+    public async Task<DiskTransferStatus> StartAsync(DiskTransferRequest request, string sourcePath, CancellationToken cancellationToken)
+    {
+        DiskDescription source = await CheckAsync(request, sourcePath, cancellationToken).ConfigureAwait(false);
+        Guid id = request.Offer.Offer.MigrationId;
+        if (request.Offer.Offer.PathId is not { } pathId) return Start(source, request, null, null);
+        LocalPathUse path = await parts.Paths.TakeAsync(pathId, MobilityPathRole.Source, id, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return Start(source, request, path, () => path.EndAsync(mayBeAsked: false));
+        }
+        catch
+        {
+            await path.ReturnAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Starts a transfer over the way of a migration, which stays the migration's.</summary>
+    public async Task<DiskTransferStatus> StartWithinAsync(
+        DiskTransferRequest request, string sourcePath, LocalPathUse? path, CancellationToken cancellationToken) =>
+        Start(await CheckAsync(request, sourcePath, cancellationToken).ConfigureAwait(false), request, path, null);
+
+    /// <inheritdoc cref="IHostDisks.ListDiskTransfersAsync"/>
+    public IReadOnlyList<DiskTransferStatus> List()
+    {
+        parts.RequireOpen();
+        DiskTransferStatus[] underWay = [.. outgoing.Values.Select(running => running.Migration.Feed.Current)];
+        return
+        [
+            .. underWay.Concat(parts.Journal.Disks.ReadTransfers()).DistinctBy(status => status.Id).OrderBy(status => status.StartedAt),
+        ];
+    }
+
+    /// <summary>Where a transfer stands: one under way or, from the journal, one that ended.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.DiskTransferNotFound"/>.</exception>
+    public DiskTransferStatus Get(Guid transferId) => FindRunning(transferId)?.Migration.Feed.Current ?? FindEnded(transferId);
+
+    /// <summary>The feed of a transfer under way; null where it has ended.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.DiskTransferNotFound"/>.</exception>
+    public DiskTransferStatusFeed? FindFeed(Guid transferId)
+    {
+        if (FindRunning(transferId) is { } running) return running.Migration.Feed;
+        FindEnded(transferId);
+        return null;
+    }
+
+    /// <inheritdoc cref="IHostDisks.SuspendDiskTransferAsync"/>
+    public async Task<DiskTransferStatus> SuspendAsync(Guid transferId, CancellationToken cancellationToken)
+    {
+        OutgoingDiskTransfer transfer = RequireRunning(transferId, "be suspended");
+        await transfer.Disk.SuspendAsync(cancellationToken).ConfigureAwait(false);
+        return transfer.Feed.Current;
+    }
+
+    /// <inheritdoc cref="IHostDisks.ResumeDiskTransferAsync"/>
+    public async Task<DiskTransferStatus> ResumeAsync(Guid transferId, CancellationToken cancellationToken)
+    {
+        OutgoingDiskTransfer transfer = RequireRunning(transferId, "be resumed");
+        await transfer.Disk.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        return transfer.Feed.Current;
+    }
+
+    /// <inheritdoc cref="IHostDisks.CancelDiskTransferAsync"/>
+    public async Task<DiskTransferStatus> CancelAsync(Guid transferId, CancellationToken cancellationToken)
+    {
+        if (FindRunning(transferId) is not { } running) return FindEnded(transferId);
+        await running.CancelAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        return running.Migration.Feed.Current;
+    }
+
+    /// <summary>Ends all.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (gate) closed = true;
+        await closing.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(outgoing.Values.Select(running => running.Ended)).ConfigureAwait(false);
+        closing.Dispose();
+    }
+
+    private async Task<DiskDescription> CheckAsync(DiskTransferRequest request, string sourcePath, CancellationToken cancellationToken)
+    {
+        parts.RequireOpen();
+        request.Offer.Offer.Validate();
+        request.Options.Validate();
+        parts.Link.RequireEnough(request.Offer.Offer, parts.Options.Name);
+        DiskDescription source = await transport.DescribeAsync(parts.Options.Name, sourcePath, cancellationToken).ConfigureAwait(false);
+        DiskRefusals.RequireUnwritten(source);
+        return source;
+    }
+
+    /// <param name="source">The disk.</param>
+    /// <param name="request">Where it goes, and how.</param>
+    /// <param name="path">The path it takes; null for the ordinary network.</param>
+    /// <param name="leavePath">What is done once it has ended with a path that is its own.</param>
+    private DiskTransferStatus Start(DiskDescription source, DiskTransferRequest request, LocalPathUse? path, Func<Task>? leavePath)
+    {
+        IncomingOffer offer = request.Offer.Offer;
+        var feed = new DiskTransferStatusFeed(new()
+        {
+            Id = offer.MigrationId,
+            SourceHostName = parts.Options.Name,
+            SourcePath = source.Path,
+            DestinationHostName = offer.DestinationHostName,
+            DestinationPath = request.Offer.DestinationPath,
+            Options = request.Options,
+            LinkSecurity = offer.Security,
+            State = DiskTransferState.Setup,
+            Resumption = request.Offer.Resumption,
+            StartedAt = DateTimeOffset.UtcNow,
+            SizeBytes = request.Options.DestinationFormat is null ? source.Generation.SizeBytes : source.VirtualSizeBytes,
+            Notice = DiskNotice.Of(source, request.Options),
+        });
+        IOutgoingDisk disk = transport.Send(source, request, feed, path?.Network ?? parts.Options.Network);
+        lock (gate)
+        {
+            if (closed) throw VmRegistry.HostClosed();
+            if (parts.Journal.Disks.FindTransfer(offer.MigrationId) is not null)
+            {
+                throw new MigrationException(
+                    MigrationErrorReason.InvalidArgument, $"Host '{parts.Options.Name}' knows of a disk transfer {offer.MigrationId} already.",
+                    "Take a new offer for each transfer.");
+            }
+
+            parts.Journal.Disks.SaveTransfer(feed.Current);
+            outgoing[offer.MigrationId] = new(new(disk, feed), token => SendAsync(disk, feed, leavePath, token), closing.Token);
+        }
+
+        return feed.Current;
+    }
+
+    private async Task SendAsync(IOutgoingDisk disk, DiskTransferStatusFeed feed, Func<Task>? leavePath, CancellationToken cancel)
+    {
+        try
+        {
+            await disk.RunAsync(cancel, closing.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (leavePath is not null) await leavePath().ConfigureAwait(false);
+        }
+
+        DiskTransferStatus status = feed.Current;
+        try
+        {
+            parts.Journal.Disks.SaveTransfer(status);
+        }
+        catch (MigrationException error)
+        {
+            // Without its row the status stays in memory as long as the host is open.
+            parts.Logger.Error(error, "The last status of disk transfer {TransferId} could not be kept", status.Id);
+            return;
+        }
+
+        outgoing.TryRemove(status.Id, out _);
+    }
+
+    private OutgoingDiskTransfer RequireRunning(Guid transferId, string what) => FindRunning(transferId)?.Migration ?? throw new MigrationException(
+        MigrationErrorReason.InvalidState, $"Disk transfer {transferId} is {FindEnded(transferId).State}: it cannot {what} any more.",
+        "Start it again: it goes on from the fragment that its destination keeps.");
+
+    private RunningMigration<OutgoingDiskTransfer>? FindRunning(Guid transferId)
+    {
+        parts.RequireOpen();
+        return outgoing.GetValueOrDefault(transferId);
+    }
+
+    private DiskTransferStatus FindEnded(Guid transferId) =>
+        parts.Journal.Disks.FindTransfer(transferId) ?? throw DiskRefusals.TransferNotFound(transferId, parts.Options.Name);
+
+    private sealed record OutgoingDiskTransfer(IOutgoingDisk Disk, DiskTransferStatusFeed Feed);
+}
