@@ -35,7 +35,6 @@ public sealed class DurationAttribute : ArgumentTransformationAttribute
             "ms" => TimeSpan.FromMilliseconds(number),
             "min" or "m" => TimeSpan.FromMinutes(number),
             "h" => TimeSpan.FromHours(number),
-            "d" => TimeSpan.FromDays(number),
             _ => null,
         };
     }

@@ -30,7 +30,8 @@ namespace VmMigration.Cmdlets;
 /// <code>$job = Start-DiskTransfer web01.qcow2 kvm01 kvm02 -AsJob; Stop-Job $job; Resume-DiskTransfer web01.qcow2 -Wait</code>
 /// <para>Copies as a job; stopping the job stops the transfer, which goes on later where it was.</para>
 /// </example>
-[Cmdlet(VerbsLifecycle.Start, "DiskTransfer", DefaultParameterSetName = ByPath, SupportsShouldProcess = true)]
+// No default parameter set: PowerShell would try a VM object as a path before it looks at the other set.
+[Cmdlet(VerbsLifecycle.Start, "DiskTransfer", SupportsShouldProcess = true)]
 [OutputType(typeof(DiskTransfer), typeof(Job))]
 public sealed class StartDiskTransferCommand : DiskTransferStartCmdlet
 {
@@ -47,7 +48,7 @@ public sealed class StartDiskTransferCommand : DiskTransferStartCmdlet
     public string[] Path { get; set; } = [];
 
     /// <summary>The host that has the disks, by name or as an object.</summary>
-    [Parameter(Mandatory = true, Position = 1, ParameterSetName = ByPath, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Mandatory = true, Position = 1, ParameterSetName = ByPath)]
     [ArgumentCompleter(typeof(HostNameCompleter))]
     [Alias("HostName", "SourceHostName")]
     public MigrationHostReference SourceHost { get; set; } = null!;

@@ -55,7 +55,7 @@ public sealed class NewMigrationHostCommand : MigrationCmdlet
     public string? DatastorePath { get; set; }
 
     /// <summary>
-    /// How long a fragment is kept of a disk that did not arrive whole: seconds, 12h, 7d or a TimeSpan. The default is 7 days.
+    /// How long a fragment is kept of a disk that did not arrive whole: seconds, 48h or a TimeSpan. The default is seven days.
     /// </summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [Duration]

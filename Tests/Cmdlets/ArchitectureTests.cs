@@ -70,6 +70,11 @@ public sealed class ArchitectureTests
     [InlineData(typeof(MobilityPathKind), typeof(Engine.Paths.MobilityPathKind))]
     [InlineData(typeof(MobilityPathRole), typeof(Engine.Paths.MobilityPathRole))]
     [InlineData(typeof(MobilityPathState), typeof(Engine.Paths.MobilityPathState))]
+    [InlineData(typeof(DiskFormat), typeof(Engine.Disks.DiskFormat))]
+    [InlineData(typeof(DiskCompression), typeof(Engine.Disks.DiskCompression))]
+    [InlineData(typeof(DiskResumptionKind), typeof(Engine.Disks.DiskResumptionKind))]
+    [InlineData(typeof(DiskTransferState), typeof(Engine.Disks.DiskTransferState))]
+    [InlineData(typeof(VmDiskPhase), typeof(Engine.Migration.VmDiskPhase))]
     public void Every_enumeration_has_the_engine_s_names_and_values(Type shown, Type engine)
     {
         Dictionary<string, int> ValuesOf(Type type) => Enum.GetNames(type).Where(name => name != "Invalid")
@@ -85,6 +90,11 @@ public sealed class ArchitectureTests
         Assert.Equal(NamesOf(typeof(PassSummary)), NamesOf(typeof(MigrationPass)));
         Assert.Equal(NamesOf(typeof(Engine.Migration.PostcopySummary)), NamesOf(typeof(PostcopySummary)));
         Assert.Equal(NamesOf(typeof(Engine.Memory.LargePageCoverage)), NamesOf(typeof(LargePageCoverage)));
+        Assert.Equal(NamesOf(typeof(Engine.Migration.VmDiskResult)), NamesOf(typeof(VmDiskResult)));
+        Assert.Equal(NamesOf(typeof(Engine.Migration.VmDiskProgress)), NamesOf(typeof(VmDiskProgress)));
+        Assert.Equal(NamesOf(typeof(Engine.Disks.DiskTransferOptions)), NamesOf(typeof(DiskTransferOptions)));
+        Assert.Empty(NamesOf(typeof(Engine.Disks.DiskTransferStatus)).Except(NamesOf(typeof(DiskTransfer))).Except(["ErrorReason"]));
+        Assert.Empty(NamesOf(typeof(Engine.Disks.DiskFragment)).Except(NamesOf(typeof(DiskFragment))).Except(["Source", "Reason"]));
         Assert.Empty(NamesOf(typeof(Engine.Memory.PoisonedPage)).Except(NamesOf(typeof(PoisonedPage))));
         Assert.Empty(NamesOf(typeof(Engine.Hypervisors.VmCapabilities)).Except(NamesOf(typeof(MigrationVm))));
     }
@@ -105,6 +115,10 @@ public sealed class ArchitectureTests
             PreserveLargePages = false,
             Postcopy = VmMigration.Engine.Migration.PostcopyPolicy.AfterFirstPass,
             ForceHypervisorMigration = true,
+            IncludeDisks = true,
+            DiskDirectory = "moved",
+            DiskCompression = VmMigration.Engine.Disks.DiskCompression.Zstd,
+            RemoveSourceDisks = true,
         };
 
         // Each differs from its default: one that is forgotten shows.

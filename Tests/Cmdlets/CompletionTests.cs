@@ -18,6 +18,8 @@ public sealed class CompletionTests : IDisposable
     [InlineData("New-MobilityPath Nat -SourceHost ")]
     [InlineData("Start-VmMigration web -Path Nat -GatewayHost ")]
     [InlineData("Get-MobilityPath ")]
+    [InlineData("Start-DiskTransfer web.raw -DestinationHost ")]
+    [InlineData("Get-DiskFragment -HostName ")]
     public void Hosts_are_offered(string line)
     {
         Assert.Equal([session.HostA, session.HostB], Complete(line).Where(IsOurs));
@@ -59,6 +61,10 @@ public sealed class CompletionTests : IDisposable
     [InlineData("Start-VmMigration web b -WriteTraceGranularity ", "2MB", "4KB", "64KB", "1GB", "Auto")]
     [InlineData("Start-VmMigration web b -Postcopy ", "AfterFirstPass", "Never", "WhenNotConverging")]
     [InlineData("Start-VmMigration web b -Path ", "Direct", "Nat", "Overlay")]
+    [InlineData("Start-DiskTransfer web.raw a b -MobilityPath ", "Direct", "Nat", "Overlay")]
+    [InlineData("Start-DiskTransfer web.raw a b -DestinationFormat ", "Qcow2", "Raw")]
+    [InlineData("Start-DiskTransfer web.raw a b -Compression ", "None", "Zstd")]
+    [InlineData("Start-VmMigration web b -DiskCompression ", "None", "Zstd")]
     [InlineData("New-MobilityPath -Kind ", "Direct", "Nat", "Overlay")]
     [InlineData("New-MigrationVm -MemoryBacking ", "BasePages", "HugeTlb", "TransparentHugePages")]
     public void Ways_are_offered_and_no_invalid_one(string line, params string[] offered) =>

@@ -17,7 +17,7 @@ public sealed class FormatTests : IDisposable
     [InlineData("(Test-VmMigration $vm $b).Findings", "Severity", "Message", "memory while the VM runs")]
     [InlineData("Start-VmMigration $vm $b -Wait", "State", "Downtime", "Completed", "100", " ms", " s ")]
     [InlineData("(Start-VmMigration $vm $b -VerifyMemory -Wait).Result",
-        "Total time", "Downtime", "last pages", "device state", "commit", "Pages populated", "Memory verified     : True", "no process of its own",
+        "Total time", "Downtime", "last pages", "device state", "commit", "  disks", "Disks               : none", "Pages populated", "Memory verified     : True", "no process of its own",
         "Software, unit ", "Large pages", "Poisoned pages      : 0", "Post-copy           : none", "Path                : Direct")]
     [InlineData("(Start-VmMigration $vm $b -Wait).Result.PassDetails", "To send", "Unchanged", "Written", "vCPUs", "Delay", "4,096")]
     [InlineData("Start-VmMigration $vm $b -Wait | Get-WriteTrace", "Mechanism", "Software", "KiB", "Stall", " ms")]

@@ -58,7 +58,7 @@ public sealed class ManifestTests : IDisposable
             .Where(type => type.GetCustomAttribute<CmdletAttribute>() is { ConfirmImpact: ConfirmImpact.High })
             .Select(type => type.Name)
             .Order()];
-        Assert.Equal([nameof(AddPoisonedPageCommand), nameof(RemoveMigrationVmCommand)], high);
+        Assert.Equal([nameof(AddPoisonedPageCommand), nameof(RemoveDiskFragmentCommand), nameof(RemoveMigrationVmCommand)], high);
     }
 
     [Fact]

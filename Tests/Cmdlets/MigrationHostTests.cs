@@ -22,6 +22,42 @@ public sealed class MigrationHostTests : IDisposable
     }
 
     [Fact]
+    public void A_host_has_a_datastore_that_a_demo_disk_can_be_put_into()
+    {
+        MigrationHost made = session.RunClean("New-MigrationHost $a -DemoDiskBytes 20000001 -FragmentAgeLimit 48h -FragmentBytesLimit 1GB")
+            .Single<MigrationHost>();
+        var disk = new FileInfo(Path.Combine(made.DatastoreDirectory, "demo.raw"));
+        Assert.Equal(20000001, disk.Length);
+        using FileStream contents = disk.OpenRead();
+        byte[] extent = new byte[16 << 20];
+        contents.ReadExactly(extent);
+        Assert.Equal(-1, extent.AsSpan(8 << 20).IndexOfAnyExcept((byte)0));
+        Assert.NotEqual(-1, extent.AsSpan(0, 4096).IndexOfAnyExcept((byte)0));
+    }
+
+    [Fact]
+    public void A_datastore_is_where_it_is_said_to_be_and_a_demo_disk_in_it_is_not_made_twice()
+    {
+        string directory = Directory.CreateTempSubdirectory("vm-migration-").FullName;
+        try
+        {
+            string made = session.RunClean($"(New-MigrationHost $a -DatastorePath '{directory}' -DemoDiskBytes 1MB).DatastoreDirectory").Single<string>();
+            Assert.Equal(directory, made);
+            DateTime written = File.GetLastWriteTimeUtc(Path.Combine(directory, "demo.raw"));
+            session.RunClean($"New-MigrationHost $b -DatastorePath '{directory}' -DemoDiskBytes 1MB");
+            Assert.Equal(written, File.GetLastWriteTimeUtc(Path.Combine(directory, "demo.raw")));
+            ErrorRecord error = session.RunFailing($"New-MigrationHost $c -DatastorePath '{directory}' -DemoDiskBytes 2MB");
+            Assert.StartsWith("InvalidState", error.FullyQualifiedErrorId, StringComparison.Ordinal);
+            Assert.Empty(session.RunClean("Get-MigrationHost \"$c*\"").Output);
+        }
+        finally
+        {
+            session.RunClean("Disconnect-MigrationHost \"*-$s\" -Force");
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
     public void WhatIf_opens_nothing()
     {
         Assert.Empty(session.RunClean("New-MigrationHost $a -WhatIf").Output);

@@ -91,7 +91,7 @@ public sealed class StandstillTests : IAsyncLifetime
     [Fact]
     public void A_job_is_blocked_while_it_stands_still_warns_and_runs_on()
     {
-        using VmMigrationJob job = StartJob();
+        using OperationJob job = StartJob();
         Assert.Equal(JobState.Running, job.JobStateInfo.State);
         host.MoveTo(EngineState.PostcopyPaused);
         AssertBecomes(job, JobState.Blocked);
@@ -109,7 +109,7 @@ public sealed class StandstillTests : IAsyncLifetime
     [InlineData(false)]
     public async Task Stopping_the_job_lets_a_migration_go_that_stands_still(bool standsBefore)
     {
-        using VmMigrationJob job = StartJob();
+        using OperationJob job = StartJob();
         if (standsBefore) host.MoveTo(EngineState.PostcopyPaused);
         Task stopping = Task.Run(job.StopJob, TestContext.Current.CancellationToken);
         if (!standsBefore) host.MoveTo(EngineState.PostcopyPaused);
@@ -122,7 +122,7 @@ public sealed class StandstillTests : IAsyncLifetime
     [Fact]
     public async Task Stopping_the_job_in_post_copy_waits_for_its_end()
     {
-        using VmMigrationJob job = StartJob();
+        using OperationJob job = StartJob();
         Task stopping = Task.Run(job.StopJob, TestContext.Current.CancellationToken);
         Assert.True(SpinWait.SpinUntil(() => host.Cancellations > 0, Limit));
         Assert.False(stopping.IsCompleted);
@@ -136,8 +136,8 @@ public sealed class StandstillTests : IAsyncLifetime
     [InlineData(EngineState.Completed)]
     public async Task A_cancellation_in_post_copy_is_refused_and_waits_until_that_ends_or_stands_still(EngineState end)
     {
-        Task<Engine.MigrationException?> ending = MigrationCancellation.EndAsync(
-            new(host, host.Status), TestContext.Current.CancellationToken);
+        Task<Engine.MigrationException?> ending = OperationCancellation.EndAsync(
+            new LocatedMigration(host, host.Status), TestContext.Current.CancellationToken);
         Assert.True(SpinWait.SpinUntil(() => host.Cancellations > 0, Limit));
         Assert.False(ending.IsCompleted);
         host.MoveTo(end);
@@ -147,9 +147,9 @@ public sealed class StandstillTests : IAsyncLifetime
     private static void AssertBecomes(Job job, JobState state) =>
         Assert.True(SpinWait.SpinUntil(() => job.JobStateInfo.State == state, Limit), $"The job is {job.JobStateInfo.State}.");
 
-    private VmMigrationJob StartJob()
+    private OperationJob StartJob()
     {
-        var job = new VmMigrationJob("Start-VmMigration", new(host, host.Status));
+        var job = new OperationJob("Start-VmMigration", new LocatedMigration(host, host.Status));
         job.Start();
         return job;
     }

@@ -21,6 +21,7 @@ internal sealed partial class ScriptedMigrationHost : IMigrationHost
     private ScriptedMigrationHost(string name, string vmName)
     {
         Name = name;
+        Disks = new(name);
         status = new()
         {
             Id = Guid.NewGuid(),
@@ -36,7 +37,10 @@ internal sealed partial class ScriptedMigrationHost : IMigrationHost
 
     public string Name { get; }
 
-    public Engine.Disks.IHostDisks Disks => throw new NotSupportedException("The scripted host has no disks.");
+    /// <summary>Its disks, and what becomes of their transfers.</summary>
+    public ScriptedHostDisks Disks { get; }
+
+    Engine.Disks.IHostDisks IMigrationHost.Disks => Disks;
 
     /// <summary>How often it was asked to resume the migration.</summary>
     public int Resumes { get; private set; }
