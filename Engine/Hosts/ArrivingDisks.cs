@@ -79,8 +79,10 @@ internal sealed class ArrivingDisks(
         List<QemuDisk> disks = [];
         foreach ((int index, Arrival arrival) in arrivals)
         {
-            string format = arrival.Disk.Flatten || arrival.Disk.Image.Format == DiskFormat.Qcow2 ? "qcow2" : "raw";
-            var disk = new QemuDisk(arrival.Path, format, guest.Disks[index].ReadOnly);
+            // Not what the image looks like: a guest that has a raw disk writes its first bytes, too.
+            QemuDisk there = guest.Disks[index];
+            string format = arrival.Disk.Flatten ? "qcow2" : there.Base?.Format ?? there.Format;
+            var disk = new QemuDisk(arrival.Path, format, there.ReadOnly);
             disks.Add(disk.ReadOnly ? disk : OverlayImage.Choose(disk, mergePending: true));
         }
 

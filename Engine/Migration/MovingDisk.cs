@@ -7,7 +7,10 @@ namespace VmMigration.Engine.Migration;
 /// <param name="index">Which of the VM's disks, in the order of its specification.</param>
 /// <param name="node">As the hypervisor has it open, frozen unless it is read-only.</param>
 /// <param name="image">The image that is copied; nothing writes it.</param>
-internal sealed class MovingDisk(int index, VmDiskNode node, DiskDescription image)
+/// <param name="isRaw">
+/// Whether the hypervisor has it open as raw: what its guest writes may then look like the header of another format, and is not believed.
+/// </param>
+internal sealed class MovingDisk(int index, VmDiskNode node, DiskDescription image, bool isRaw)
 {
     private DiskTransferStatus? copy;
     private TimeSpan copyTime;
@@ -28,7 +31,7 @@ internal sealed class MovingDisk(int index, VmDiskNode node, DiskDescription ima
     public DiskDescription Image => image;
 
     /// <summary>Whether the image is an overlay itself: what is inside is copied into one image then.</summary>
-    public bool Flatten => image.BackingPath is not null;
+    public bool Flatten => !isRaw && image.BackingPath is not null;
 
     /// <summary>Where it stands.</summary>
     public VmDiskPhase Phase { get; set; } = VmDiskPhase.Waiting;

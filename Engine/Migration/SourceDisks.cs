@@ -15,6 +15,8 @@ namespace VmMigration.Engine.Migration;
 [SuppressMessage("Design", "CA1001", Justification = "Given up or completed within the run of the migration, which ends every part.")]
 internal sealed class SourceDisks
 {
+    private const long SectorBytes = 512;
+
     private static readonly TimeSpan progressInterval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan closeLimit = TimeSpan.FromSeconds(30);
 
@@ -108,10 +110,12 @@ internal sealed class SourceDisks
     public async Task EndAsync(MigrationException? reason)
     {
         completing = true;
-        if (conversation is not null && reason is not null) await conversation.AbortAsync(reason).ConfigureAwait(false);
+        DiskConversation? ending = conversation;
+        conversation = null;
+        if (ending is not null && reason is not null) await ending.AbortAsync(reason).ConfigureAwait(false);
         await EndMirrorsAsync().ConfigureAwait(false);
+        if (ending is not null) await ending.DisposeAsync().ConfigureAwait(false);
         await watching.ConfigureAwait(false);
-        if (conversation is not null) await conversation.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>The VM runs at the destination and its copy here is gone: removes the files it had here.</summary>
@@ -147,10 +151,11 @@ internal sealed class SourceDisks
         Refuse(nodes);
         for (int index = 0; index < specified.Count; index++)
         {
-            string path = specified[index].Base?.Path ?? specified[index].Path;
-            DiskDescription image = await copies.DescribeAsync(path, cancellationToken).ConfigureAwait(false);
-            disks.Add(new(index, nodes[index], image));
-            RequireSameSize(nodes[index], image);
+            QemuDisk disk = specified[index];
+            bool isRaw = (disk.Base?.Format ?? disk.Format) == "raw";
+            DiskDescription image = await copies.DescribeAsync(disk.Base?.Path ?? disk.Path, cancellationToken).ConfigureAwait(false);
+            RequireSameSize(nodes[index], image, isRaw);
+            disks.Add(new(index, nodes[index], image, isRaw));
         }
 
         log.Information("The VM's disks are frozen under overlays");
@@ -162,12 +167,14 @@ internal sealed class SourceDisks
         throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, $"{refused.Name} cannot move: {refused.Refused}");
     }
 
-    private static void RequireSameSize(VmDiskNode node, DiskDescription image)
+    private static void RequireSameSize(VmDiskNode node, DiskDescription image, bool isRaw)
     {
-        if (node.VirtualSizeBytes == image.VirtualSizeBytes) return;
+        // The hypervisor rounds the size of a raw image up to whole sectors.
+        long size = isRaw ? (image.Generation.SizeBytes + SectorBytes - 1) & -SectorBytes : image.VirtualSizeBytes;
+        if (node.VirtualSizeBytes == size) return;
         throw new MigrationException(
             MigrationErrorReason.InvalidState,
-            $"{node.Name} has {node.VirtualSizeBytes} bytes, the image below its overlay, '{image.Path}', {image.VirtualSizeBytes}:"
+            $"{node.Name} has {node.VirtualSizeBytes} bytes, the image below its overlay, '{image.Path}', {size}:"
             + " it was resized after an earlier migration had frozen it.",
             "Stop the VM, merge its overlay with qemu-img commit, and define the VM with the image below.");
     }
