@@ -39,8 +39,9 @@ internal sealed class ScriptedDiskTransport : IDiskTransport
         }));
     }
 
-    public IOutgoingDisk Send(DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network) =>
-        new Outgoing(this, source, feed);
+    public Task<IOutgoingDisk> OpenAsync(
+        DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network,
+        CancellationToken cancellationToken) => Task.FromResult<IOutgoingDisk>(new Outgoing(this, source, feed));
 
     public IIncomingDisk Receive(IncomingDiskRequest request, IncompleteDiskPlace place, IIncompleteDisks store) =>
         incoming[request.TransferId] = new Incoming(place, store);
@@ -49,49 +50,48 @@ internal sealed class ScriptedDiskTransport : IDiskTransport
     {
         private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Guid TransferId => place.TransferId;
+        public Guid OperationId => place.TransferId;
+
+        public ReadOnlyMemory<byte> Ticket { get; } = new byte[Hello.TicketBytes];
 
         public IncompleteDiskPlace Place => place;
 
         public IIncompleteDisks Store => store;
 
-        public IncomingOffer Register(MigrationListener entrance) =>
-            new(TransferId, "scripted", entrance.Endpoint.Address.ToString(), entrance.Endpoint.Port, new byte[Hello.TicketBytes]);
+        public bool TryClaim(ConnectionRole role, int channel) => false;
 
-        public void Unregister(MigrationListener entrance)
-        {
-            // Nothing was registered.
-        }
+        public bool Serve(LinkTransport transport, ConnectionRole role, int channel) => false;
 
-        public async Task RunAsync(CancellationToken withdraw)
+        public async Task<DiskReceiverEnd> RunAsync(CancellationToken withdraw)
         {
             try
             {
                 await ended.Task.WaitAsync(withdraw);
+                return new(null, null, null);
             }
             catch (OperationCanceledException)
             {
-                await KeepAsync("Given up.");
+                return new(new(MigrationErrorReason.Cancelled, "Given up."), await KeepAsync("Given up."), null);
             }
         }
 
         public async Task<DiskFragment?> KeepAsync(string message)
         {
-            DiskFragment? fragment = await store.KeepAsync(TransferId, MigrationErrorReason.ConnectionLost, message);
+            DiskFragment? fragment = await store.KeepAsync(OperationId, MigrationErrorReason.ConnectionLost, message);
             ended.TrySetResult();
             return fragment;
         }
 
         public async Task CompleteAsync()
         {
-            await store.CompleteAsync(TransferId);
+            await store.CompleteAsync(OperationId);
             ended.TrySetResult();
         }
     }
 
     private sealed class Outgoing(ScriptedDiskTransport transport, DiskDescription source, DiskTransferStatusFeed feed) : IOutgoingDisk
     {
-        public async Task RunAsync(CancellationToken cancel, CancellationToken closing)
+        public async Task RunAsync(CancellationToken cancel)
         {
             Incoming peer = transport.incoming[feed.Current.Id];
             feed.MoveTo(DiskTransferState.Transferring);
@@ -105,9 +105,7 @@ internal sealed class ScriptedDiskTransport : IDiskTransport
             catch (OperationCanceledException)
             {
                 DiskFragment? fragment = await peer.KeepAsync("The source stopped.");
-                feed.MoveTo(
-                    closing.IsCancellationRequested ? DiskTransferState.Failed : DiskTransferState.Cancelled,
-                    status => status with { FragmentId = fragment?.Id });
+                feed.MoveTo(DiskTransferState.Cancelled, status => status with { FragmentId = fragment?.Id });
             }
         }
 
@@ -117,11 +115,12 @@ internal sealed class ScriptedDiskTransport : IDiskTransport
             return Task.CompletedTask;
         }
 
-        public Task ResumeAsync(CancellationToken cancellationToken)
+        public void Resume()
         {
             if (feed.Current.State == DiskTransferState.Suspended) feed.MoveTo(DiskTransferState.Transferring);
-            return Task.CompletedTask;
         }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
         private async Task SendAsync(Incoming peer, CancellationToken cancel)
         {

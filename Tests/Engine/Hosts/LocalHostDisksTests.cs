@@ -77,7 +77,7 @@ public sealed class LocalHostDisksTests : IDisposable
         Assert.Equal(status.Id, fragment.Id);
         Assert.Equal(4 << 20, fragment.OffsetBytes);
         await using LocalHost again = await OpenAsync("a", transport);
-        Assert.Equal(DiskTransferState.Failed, (await again.Disks.GetDiskTransferAsync(status.Id, Cancel)).State);
+        Assert.Equal(DiskTransferState.Cancelled, (await again.Disks.GetDiskTransferAsync(status.Id, Cancel)).State);
         transport.Go.SetResult();
         DiskTransferStatus resumed = await DiskTransferBroker.ResumeAsync(again, destination, fragment.Id, new(), MobilityPathChoice.Direct, Cancel);
         DiskTransferStatus ended = await FollowAsync(again, resumed.Id);
