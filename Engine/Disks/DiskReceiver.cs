@@ -8,7 +8,7 @@ namespace VmMigration.Engine.Disks;
 /// The destination's side of one disk transfer: it owns the incomplete disk until that has its final name, or what arrived of it is a
 /// fragment.
 /// </summary>
-internal sealed class DiskReceiver : IIncomingOperation
+internal sealed class DiskReceiver : IIncomingDisk
 {
     /// <summary>How long an offer waits for its source.</summary>
     public static readonly TimeSpan OfferLimit = TimeSpan.FromSeconds(60);
@@ -19,6 +19,7 @@ internal sealed class DiskReceiver : IIncomingOperation
     private readonly IIncompleteDisks store;
     private readonly Func<CancellationToken, Task<IWritableDisk>> openDisk;
     private readonly long sizeBytes;
+    private readonly DiskGeneration generation;
     private readonly ILogger log;
     private readonly byte[] ticket = RandomNumberGenerator.GetBytes(Hello.TicketBytes);
     private readonly TaskCompletionSource<ControlConnection> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -27,14 +28,17 @@ internal sealed class DiskReceiver : IIncomingOperation
 
     /// <param name="place">Where the disk lies until it is complete.</param>
     /// <param name="sizeBytes">Length of what is copied.</param>
+    /// <param name="generation">The contents that were agreed on: what is there already was matched with them.</param>
     /// <param name="openDisk">Opens the incomplete disk at its place, or makes it.</param>
     /// <param name="store">Told of every step.</param>
     /// <param name="log">The host's log.</param>
     public DiskReceiver(
-        IncompleteDiskPlace place, long sizeBytes, Func<CancellationToken, Task<IWritableDisk>> openDisk, IIncompleteDisks store, ILogger log)
+        IncompleteDiskPlace place, long sizeBytes, DiskGeneration generation, Func<CancellationToken, Task<IWritableDisk>> openDisk,
+        IIncompleteDisks store, ILogger log)
     {
         this.place = place;
         this.sizeBytes = sizeBytes;
+        this.generation = generation;
         this.openDisk = openDisk;
         this.store = store;
         this.log = log.ForContext("TransferId", place.TransferId);
@@ -100,6 +104,13 @@ internal sealed class DiskReceiver : IIncomingOperation
     {
         DiskStartMessage start = (await source.ReceiveAsync(withdraw).ConfigureAwait(false)).Expect(FrameType.DiskStart)
             .Read(ControlMessages.Default.DiskStartMessage);
+        if (start.Generation != generation)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.DiskChanged, "The disk was written at its source after the transfer was agreed on.",
+                "Keep others from writing the disk, and start the transfer again: only blocks that differ are sent.");
+        }
+
         if (start.SizeBytes != sizeBytes || start.Channels is < 1 or > DiskArrival.MaxChannels)
         {
             throw new MigrationException(

@@ -120,7 +120,7 @@ internal sealed class DiskSender : IDisposable
     {
         int channels = request.Options.Channels == 0 ? DefaultChannels : request.Options.Channels;
         await told.SendAsync(
-            FrameType.DiskStart, new(channels, disk.SizeBytes), ControlMessages.Default.DiskStartMessage, cancel).ConfigureAwait(false);
+            FrameType.DiskStart, new(channels, disk.SizeBytes, generation), ControlMessages.Default.DiskStartMessage, cancel).ConfigureAwait(false);
         ControlFrame frame = await ReceiveAsync(told, answerLimit, cancel).ConfigureAwait(false);
         DiskPlanMessage plan = frame.Expect(FrameType.DiskPlan).Read(ControlMessages.Default.DiskPlanMessage);
         if (plan.TrustedBlocks < 0 || plan.TrustedBlocks > new DiskBlocks(disk.SizeBytes).Count)

@@ -12,12 +12,16 @@ internal interface IDiskTransport
     /// <exception cref="MigrationException">As <see cref="IHostDisks.DescribeDiskAsync"/>.</exception>
     Task<DiskDescription> DescribeAsync(string hostName, string path, CancellationToken cancellationToken);
 
-    /// <summary>The source's side of a transfer; it begins with <see cref="IOutgoingDisk.RunAsync"/>.</summary>
+    /// <summary>Opens the source's side of a transfer; it begins with <see cref="IOutgoingDisk.RunAsync"/>.</summary>
     /// <param name="source">The image, as it was described just now.</param>
     /// <param name="request">Where it goes, and how.</param>
     /// <param name="feed">Is told of its progress.</param>
     /// <param name="network">Where its connections start; null for the ordinary network.</param>
-    IOutgoingDisk Send(DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network);
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="MigrationException">Where the image cannot be opened.</exception>
+    Task<IOutgoingDisk> OpenAsync(
+        DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network,
+        CancellationToken cancellationToken);
 
     /// <summary>The destination's side of a transfer; it begins with <see cref="IIncomingDisk.RunAsync"/>.</summary>
     /// <param name="request">What is to arrive.</param>

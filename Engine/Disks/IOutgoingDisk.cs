@@ -1,20 +1,17 @@
 namespace VmMigration.Engine.Disks;
 
-/// <summary>The source's side of one transfer.</summary>
-internal interface IOutgoingDisk
+/// <summary>The source's side of one transfer. Disposal closes the image.</summary>
+internal interface IOutgoingDisk : IAsyncDisposable
 {
-    /// <summary>
-    /// Runs to the end, whichever way, and throws nothing: the feed has an ended status then, and nothing is left open.
-    /// </summary>
-    /// <param name="cancel">Somebody stops it: <see cref="DiskTransferState.Cancelled"/>.</param>
-    /// <param name="closing">The host closes: <see cref="DiskTransferState.Failed"/>.</param>
-    Task RunAsync(CancellationToken cancel, CancellationToken closing);
+    /// <summary>Runs to the end, whichever way, and throws nothing: the feed has an ended status then.</summary>
+    /// <param name="cancel">Stops it: <see cref="DiskTransferState.Cancelled"/>.</param>
+    Task RunAsync(CancellationToken cancel);
 
-    /// <summary>Sends nothing more from when this ends, and does nothing where it is suspended.</summary>
+    /// <summary>Sends nothing more from when this ends; does nothing where it is suspended.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> where it has ended.</exception>
     Task SuspendAsync(CancellationToken cancellationToken);
 
     /// <summary>Goes on; does nothing where it is not suspended.</summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidState"/> where it has ended.</exception>
-    Task ResumeAsync(CancellationToken cancellationToken);
+    void Resume();
 }

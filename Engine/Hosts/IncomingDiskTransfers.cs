@@ -78,7 +78,8 @@ internal sealed class IncomingDiskTransfers(LocalHostParts parts, FragmentStore 
             lock (gate)
             {
                 if (closed) throw VmRegistry.HostClosed();
-                offer = disk.Register(entrance);
+                entrance.Register(disk);
+                offer = entrance.MakeOffer(disk);
                 incoming[request.TransferId] = new(disk, token => ReceiveAsync(disk, entrance, leavePath, token), closing.Token);
             }
         }
@@ -126,8 +127,8 @@ internal sealed class IncomingDiskTransfers(LocalHostParts parts, FragmentStore 
         }
         finally
         {
-            disk.Unregister(entrance);
-            incoming.TryRemove(disk.TransferId, out _);
+            entrance.Unregister(disk.OperationId);
+            incoming.TryRemove(disk.OperationId, out _);
             if (leavePath is not null) await leavePath().ConfigureAwait(false);
         }
     }

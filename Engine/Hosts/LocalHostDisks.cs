@@ -96,7 +96,7 @@ internal sealed class LocalHostDisks : IHostDisks, IAsyncDisposable
 
     /// <inheritdoc/>
     public Task<DiskTransferStatus> ResumeDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>
-        outgoing.ResumeAsync(transferId, cancellationToken);
+        Task.FromResult(outgoing.Resume(transferId));
 
     /// <inheritdoc/>
     public Task<DiskTransferStatus> CancelDiskTransferAsync(Guid transferId, CancellationToken cancellationToken) =>

@@ -112,7 +112,8 @@ internal sealed class LocalHostParts : IAsyncDisposable
             link = new LinkPolicy(
                 options.LinkSecurity, options.ListenAddress,
                 directory.IsTemporary ? null : Path.Combine(directory.Path, "link-certificate.pem"));
-            parts = new(options, directory, log, journal, makeHypervisors(options, directory), link, disks ?? new DiskTransport());
+            parts = new(options, directory, log, journal, makeHypervisors(options, directory), link,
+                disks ?? new DiskTransport(log.Logger));
         }
         catch
         {

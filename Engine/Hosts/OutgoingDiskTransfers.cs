@@ -40,11 +40,15 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
     {
         DiskDescription source = await CheckAsync(request, sourcePath, cancellationToken).ConfigureAwait(false);
         Guid id = request.Offer.Offer.MigrationId;
-        if (request.Offer.Offer.PathId is not { } pathId) return Start(source, request, null, null);
+        if (request.Offer.Offer.PathId is not { } pathId)
+        {
+            return await StartAsync(source, request, null, null, cancellationToken).ConfigureAwait(false);
+        }
+
         LocalPathUse path = await parts.Paths.TakeAsync(pathId, MobilityPathRole.Source, id, cancellationToken).ConfigureAwait(false);
         try
         {
-            return Start(source, request, path, () => path.EndAsync(mayBeAsked: false));
+            return await StartAsync(source, request, path, () => path.EndAsync(mayBeAsked: false), cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -55,8 +59,11 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
 
     /// <summary>Starts a transfer over the way of a migration, which stays the migration's.</summary>
     public async Task<DiskTransferStatus> StartWithinAsync(
-        DiskTransferRequest request, string sourcePath, LocalPathUse? path, CancellationToken cancellationToken) =>
-        Start(await CheckAsync(request, sourcePath, cancellationToken).ConfigureAwait(false), request, path, null);
+        DiskTransferRequest request, string sourcePath, LocalPathUse? path, CancellationToken cancellationToken)
+    {
+        DiskDescription source = await CheckAsync(request, sourcePath, cancellationToken).ConfigureAwait(false);
+        return await StartAsync(source, request, path, null, cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc cref="IHostDisks.ListDiskTransfersAsync"/>
     public IReadOnlyList<DiskTransferStatus> List()
@@ -91,10 +98,10 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
     }
 
     /// <inheritdoc cref="IHostDisks.ResumeDiskTransferAsync"/>
-    public async Task<DiskTransferStatus> ResumeAsync(Guid transferId, CancellationToken cancellationToken)
+    public DiskTransferStatus Resume(Guid transferId)
     {
         OutgoingDiskTransfer transfer = RequireRunning(transferId, "be resumed");
-        await transfer.Disk.ResumeAsync(cancellationToken).ConfigureAwait(false);
+        transfer.Disk.Resume();
         return transfer.Feed.Current;
     }
 
@@ -130,7 +137,9 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
     /// <param name="request">Where it goes, and how.</param>
     /// <param name="path">The path it takes; null for the ordinary network.</param>
     /// <param name="leavePath">What is done once it has ended with a path that is its own.</param>
-    private DiskTransferStatus Start(DiskDescription source, DiskTransferRequest request, LocalPathUse? path, Func<Task>? leavePath)
+    /// <param name="cancellationToken">Cancels the call.</param>
+    private async Task<DiskTransferStatus> StartAsync(
+        DiskDescription source, DiskTransferRequest request, LocalPathUse? path, Func<Task>? leavePath, CancellationToken cancellationToken)
     {
         IncomingOffer offer = request.Offer.Offer;
         var feed = new DiskTransferStatusFeed(new()
@@ -148,36 +157,53 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
             SizeBytes = request.Options.DestinationFormat is null ? source.Generation.SizeBytes : source.VirtualSizeBytes,
             Notice = DiskNotice.Of(source, request.Options),
         });
-        IOutgoingDisk disk = transport.Send(source, request, feed, path?.Network ?? parts.Options.Network);
-        lock (gate)
+        IOutgoingDisk disk = await transport
+            .OpenAsync(source, request, feed, path?.Network ?? parts.Options.Network, cancellationToken).ConfigureAwait(false);
+        try
         {
-            if (closed) throw VmRegistry.HostClosed();
-            if (parts.Journal.Disks.FindTransfer(offer.MigrationId) is not null)
-            {
-                throw new MigrationException(
-                    MigrationErrorReason.InvalidArgument, $"Host '{parts.Options.Name}' knows of a disk transfer {offer.MigrationId} already.",
-                    "Take a new offer for each transfer.");
-            }
-
-            parts.Journal.Disks.SaveTransfer(feed.Current);
-            outgoing[offer.MigrationId] = new(new(disk, feed), token => SendAsync(disk, feed, leavePath, token), closing.Token);
+            Register(new(disk, feed), leavePath);
+        }
+        catch
+        {
+            await disk.DisposeAsync().ConfigureAwait(false);
+            throw;
         }
 
         return feed.Current;
     }
 
-    private async Task SendAsync(IOutgoingDisk disk, DiskTransferStatusFeed feed, Func<Task>? leavePath, CancellationToken cancel)
+    /// <summary>Records a transfer and starts it, unless the host is closing: what is started here is waited for there.</summary>
+    private void Register(OutgoingDiskTransfer transfer, Func<Task>? leavePath)
+    {
+        Guid id = transfer.Feed.Current.Id;
+        lock (gate)
+        {
+            if (closed) throw VmRegistry.HostClosed();
+            if (parts.Journal.Disks.FindTransfer(id) is not null)
+            {
+                throw new MigrationException(
+                    MigrationErrorReason.InvalidArgument, $"Host '{parts.Options.Name}' knows of a disk transfer {id} already.",
+                    "Take a new offer for each transfer.");
+            }
+
+            parts.Journal.Disks.SaveTransfer(transfer.Feed.Current);
+            outgoing[id] = new(transfer, token => SendAsync(transfer, leavePath, token), closing.Token);
+        }
+    }
+
+    private async Task SendAsync(OutgoingDiskTransfer transfer, Func<Task>? leavePath, CancellationToken cancel)
     {
         try
         {
-            await disk.RunAsync(cancel, closing.Token).ConfigureAwait(false);
+            await transfer.Disk.RunAsync(cancel).ConfigureAwait(false);
         }
         finally
         {
+            await transfer.Disk.DisposeAsync().ConfigureAwait(false);
             if (leavePath is not null) await leavePath().ConfigureAwait(false);
         }
 
-        DiskTransferStatus status = feed.Current;
+        DiskTransferStatus status = transfer.Feed.Current;
         try
         {
             parts.Journal.Disks.SaveTransfer(status);

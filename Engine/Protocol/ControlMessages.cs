@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Memory;
 
 namespace VmMigration.Engine.Protocol;
@@ -54,8 +55,10 @@ internal sealed record ReportMessage(long? FaultsAfterResume, LargePageCoverage?
 /// <summary>Payload of <see cref="FrameType.Outcome"/>.</summary>
 internal sealed record OutcomeMessage(MigrationOutcome Outcome);
 
-/// <summary>Payload of <see cref="FrameType.DiskStart"/>.</summary>
-internal sealed record DiskStartMessage(int Channels, long SizeBytes);
+/// <summary>
+/// Payload of <see cref="FrameType.DiskStart"/>; the destination refuses another generation than the one it matched its fragments with.
+/// </summary>
+internal sealed record DiskStartMessage(int Channels, long SizeBytes, DiskGeneration Generation);
 
 /// <summary>
 /// Payload of <see cref="FrameType.DiskPlan"/>: the first blocks are there; those after them are compared, up to the end or not at all.

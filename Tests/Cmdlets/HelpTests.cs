@@ -47,6 +47,7 @@ public sealed class HelpTests : IDisposable
     [InlineData("about_VmMigration", "Start-VmMigration web01 -DestinationHost kvm02")]
     [InlineData("about_VmMigration_Postcopy", "Resume-VmMigration web01 -Wait")]
     [InlineData("about_VmMigration_MobilityPaths", "Start-VmMigration web01 kvm02 -Path Nat -GatewayHost gw01 -Wait")]
+    [InlineData("about_VmMigration_Disks", "Start-DiskTransfer web01.qcow2 kvm01 kvm02 -Wait")]
     [InlineData("about_VmMigration_HostAgents", "vm-migration host --config /etc/vm-migration/agent.json --check")]
     [InlineData("about_PoisonedPages", "Add-PoisonedPage lab01 0x3f000000")]
     [InlineData("about_WriteTraces", "-WriteTraceGranularity 2MB")]

@@ -1,4 +1,5 @@
 using VmMigration.Engine.Hypervisors;
+using VmMigration.Engine.Hypervisors.Qemu;
 using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Tests.Migration;
@@ -32,6 +33,8 @@ internal sealed class BareVm(IVirtualMachine machine) : IIncomingVm, IOutgoingVm
         Wait = failure;
         return Task.CompletedTask;
     }
+
+    public Task SpecifyDisksAsync(IReadOnlyList<QemuDisk> disks) => Task.CompletedTask;
 
     public Task ReturnAsync() => Task.CompletedTask;
 
