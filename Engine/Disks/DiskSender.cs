@@ -135,6 +135,12 @@ internal sealed class DiskSender : IDisposable
         await using var threads = new DiskSendThreads(sending, disk, request.Options.Compression, limit, counts);
         await threads.StartAsync(dialer, channels, cancel).ConfigureAwait(false);
         await FollowAsync(told, sending, threads, cancel).ConfigureAwait(false);
+        lock (gate)
+        {
+            // What is small or was there is complete before anybody looked whether it is all sent.
+            if (feed.Current.State != DiskTransferState.Verifying) feed.MoveTo(DiskTransferState.Verifying);
+        }
+
         RequireUnchanged();
         PassOnToVerifying();
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);

@@ -33,7 +33,9 @@ internal sealed class DiskTransferStatusFeed(DiskTransferStatus initial)
     {
         (DiskTransferState.Setup, DiskTransferState.Transferring) => true,
         (DiskTransferState.Transferring, DiskTransferState.Suspended or DiskTransferState.Verifying) => true,
-        (DiskTransferState.Suspended, DiskTransferState.Transferring) => true,
+
+        // Where all had been sent before it was suspended, the destination completes it.
+        (DiskTransferState.Suspended, DiskTransferState.Transferring or DiskTransferState.Verifying) => true,
 
         // A block that the destination finds damaged is sent again.
         (DiskTransferState.Verifying, DiskTransferState.Transferring or DiskTransferState.Suspended or DiskTransferState.Completed) => true,
