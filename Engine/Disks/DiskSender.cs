@@ -142,7 +142,6 @@ internal sealed class DiskSender : IDisposable
         }
 
         RequireUnchanged();
-        PassOnToVerifying();
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);
 
         // From here on the disk may have its final name: only the destination knows.
@@ -221,16 +220,6 @@ internal sealed class DiskSender : IDisposable
                 string digest = frame.Expect(FrameType.DiskComplete).Read(ControlMessages.Default.DiskCompleteMessage).Digest;
                 feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
                 return true;
-        }
-    }
-
-    /// <summary>A disk may be complete before anybody looked how far it is, or while it is suspended with nothing left to send.</summary>
-    private void PassOnToVerifying()
-    {
-        lock (gate)
-        {
-            if (feed.Current.State == DiskTransferState.Suspended) feed.MoveTo(DiskTransferState.Transferring);
-            if (feed.Current.State == DiskTransferState.Transferring) feed.MoveTo(DiskTransferState.Verifying);
         }
     }
 

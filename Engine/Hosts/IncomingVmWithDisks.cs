@@ -97,7 +97,9 @@ internal sealed class IncomingVmWithDisks(
             await stop.CancelAsync().ConfigureAwait(false);
             complete.TrySetCanceled(CancellationToken.None);
             await relaying.CancelAsync().ConfigureAwait(false);
-            if (receiving is not null) await receiving.ConfigureAwait(false);
+
+            // One that was made and does not come to its turn gives its place up by itself.
+            if (migration is { } made) await (receiving ?? made.RunAsync(stop.Token, closing)).ConfigureAwait(false);
             if (export is not null) await export.DisposeAsync().ConfigureAwait(false);
             if (conversation is not null) await conversation.DisposeAsync().ConfigureAwait(false);
             if (migration is null) outcomeWithoutVm = MigrationOutcome.SourceOwns;

@@ -98,7 +98,17 @@ internal sealed class SourceDisks
         await conversation!.SendAsync(FrameType.DisksMirrored, cancellationToken).ConfigureAwait(false);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(closeLimit);
-        (await conversation.ReceiveAsync(limit.Token).ConfigureAwait(false)).Expect(FrameType.DisksClosed);
+        try
+        {
+            (await conversation.ReceiveAsync(limit.Token).ConfigureAwait(false)).Expect(FrameType.DisksClosed);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.TimedOut, $"The destination did not close the disks in {closeLimit.TotalSeconds:F0} s.",
+                "Look at the storage of the destination's disks.", error);
+        }
+
         foreach (MovingDisk disk in disks) disk.Phase = VmDiskPhase.Moved;
         Downtime = Stopwatch.GetElapsedTime(start);
         await EndMirrorsAsync().ConfigureAwait(false);

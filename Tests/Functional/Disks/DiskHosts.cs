@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Hypervisors.Qemu;
@@ -49,11 +50,11 @@ internal sealed class DiskHosts : IAsyncDisposable
     }
 
     /// <summary>Follows a migration to its end.</summary>
-    public async Task<MigrationStatus> FollowAsync(
-        MigrationStatus started, Action<MigrationStatus>? observe, CancellationToken cancellationToken)
+    public static async Task<MigrationStatus> FollowAsync(
+        IMigrationHost host, MigrationStatus started, Action<MigrationStatus>? observe, CancellationToken cancellationToken)
     {
         MigrationStatus last = started;
-        await foreach (MigrationStatus status in Source.WatchMigrationAsync(started.Id, cancellationToken))
+        await foreach (MigrationStatus status in host.WatchMigrationAsync(started.Id, cancellationToken))
         {
             last = status;
             observe?.Invoke(status);
@@ -63,15 +64,28 @@ internal sealed class DiskHosts : IAsyncDisposable
     }
 
     /// <summary>Waits until the VM has one file per disk again.</summary>
-    public async Task<IReadOnlyList<QemuDisk>> WaitForMergeAsync(Guid vmId, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<QemuDisk>> WaitForMergeAsync(IMigrationHost host, Guid vmId, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(limit);
         while (true)
         {
-            IReadOnlyList<QemuDisk> disks = (await Destination.GetVmAsync(vmId, cancellationToken)).Specification.Qemu!.Disks;
+            IReadOnlyList<QemuDisk> disks = (await host.GetVmAsync(vmId, cancellationToken)).Specification.Qemu!.Disks;
             if (!disks.Any(OverlayMerges.IsPending)) return disks;
             await Task.Delay(100, deadline.Token);
+        }
+    }
+
+    /// <summary>Waits until the destination keeps a fragment, which it makes on its own time.</summary>
+    public async Task<DiskFragment> WaitForFragmentAsync(CancellationToken cancellationToken)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(limit);
+        while (true)
+        {
+            IReadOnlyList<DiskFragment> fragments = await Destination.Disks.ListDiskFragmentsAsync(cancellationToken);
+            if (fragments.Count > 0) return Assert.Single(fragments);
+            await Task.Delay(50, deadline.Token);
         }
     }
 
