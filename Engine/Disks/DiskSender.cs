@@ -219,7 +219,14 @@ internal sealed class DiskSender : IDisposable
                 throw Ended(frame);
             default:
                 string digest = frame.Expect(FrameType.DiskComplete).Read(ControlMessages.Default.DiskCompleteMessage).Digest;
-                feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
+                lock (gate)
+                {
+                    // Nothing is left that a suspension could hold back.
+                    if (feed.Current.State == DiskTransferState.Suspended) feed.MoveTo(DiskTransferState.Transferring);
+                    if (feed.Current.State == DiskTransferState.Transferring) feed.MoveTo(DiskTransferState.Verifying);
+                    feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
+                }
+
                 return true;
         }
     }
