@@ -89,7 +89,9 @@ internal sealed class DiskSender : IDisposable
             RequireUnended();
             suspended = true;
             queue?.Suspend();
-            if (feed.Current.State is DiskTransferState.Transferring or DiskTransferState.Verifying)
+
+            // Once all is sent there is nothing to hold back.
+            if (feed.Current.State == DiskTransferState.Transferring)
             {
                 feed.MoveTo(DiskTransferState.Suspended, status => status with { BytesPerSecond = 0 });
             }
@@ -135,12 +137,6 @@ internal sealed class DiskSender : IDisposable
         await using var threads = new DiskSendThreads(sending, disk, request.Options.Compression, limit, counts);
         await threads.StartAsync(dialer, channels, cancel).ConfigureAwait(false);
         await FollowAsync(told, sending, threads, cancel).ConfigureAwait(false);
-        lock (gate)
-        {
-            // What is small or was there is complete before anybody looked whether it is all sent.
-            if (feed.Current.State != DiskTransferState.Verifying) feed.MoveTo(DiskTransferState.Verifying);
-        }
-
         RequireUnchanged();
         PassOnToVerifying();
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);
@@ -219,14 +215,7 @@ internal sealed class DiskSender : IDisposable
                 throw Ended(frame);
             default:
                 string digest = frame.Expect(FrameType.DiskComplete).Read(ControlMessages.Default.DiskCompleteMessage).Digest;
-                lock (gate)
-                {
-                    // Nothing is left that a suspension could hold back.
-                    if (feed.Current.State == DiskTransferState.Suspended) feed.MoveTo(DiskTransferState.Transferring);
-                    if (feed.Current.State == DiskTransferState.Transferring) feed.MoveTo(DiskTransferState.Verifying);
-                    feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
-                }
-
+                feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
                 return true;
         }
     }
