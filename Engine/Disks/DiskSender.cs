@@ -89,7 +89,9 @@ internal sealed class DiskSender : IDisposable
             RequireUnended();
             suspended = true;
             queue?.Suspend();
-            if (feed.Current.State is DiskTransferState.Transferring or DiskTransferState.Verifying)
+
+            // Once all is sent there is nothing to hold back.
+            if (feed.Current.State == DiskTransferState.Transferring)
             {
                 feed.MoveTo(DiskTransferState.Suspended, status => status with { BytesPerSecond = 0 });
             }
@@ -135,12 +137,6 @@ internal sealed class DiskSender : IDisposable
         await using var threads = new DiskSendThreads(sending, disk, request.Options.Compression, limit, counts);
         await threads.StartAsync(dialer, channels, cancel).ConfigureAwait(false);
         await FollowAsync(told, sending, threads, cancel).ConfigureAwait(false);
-        lock (gate)
-        {
-            // What is small or was there is complete before anybody looked whether it is all sent.
-            if (feed.Current.State != DiskTransferState.Verifying) feed.MoveTo(DiskTransferState.Verifying);
-        }
-
         RequireUnchanged();
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);
 

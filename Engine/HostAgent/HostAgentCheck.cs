@@ -13,7 +13,7 @@ public static class HostAgentCheck
 {
     /// <summary>
     /// Checks the options and the files they name, and describes the machine and the rights of this account, one line each. Nothing listens,
-    /// and the state directory is not touched.
+    /// and neither the state directory nor the datastore is touched.
     /// </summary>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.InvalidArgument"/> where the agent would refuse to start.</exception>
     public static async Task<IReadOnlyList<string>> RunAsync(HostAgentOptions options, CancellationToken cancellationToken)
@@ -22,8 +22,9 @@ public static class HostAgentCheck
         options.Validate();
         List<string> lines = [.. DescribeOptions(options)];
 
-        // On a directory of its own, which goes again.
-        LocalHostOptions trial = options.Host with { StateDirectory = null, ListenPort = 0 };
+        // On a directory of its own, which goes again. On the agent's datastore a host without its journal would take every fragment for one
+        // that nobody knows, and remove it.
+        LocalHostOptions trial = options.Host with { StateDirectory = null, DatastoreDirectory = null, ListenPort = 0 };
         await using (LocalHost host = await LocalHost.OpenAsync(trial, cancellationToken).ConfigureAwait(false))
         {
             HostDescription description = await host.DescribeAsync(cancellationToken).ConfigureAwait(false);
@@ -51,9 +52,20 @@ public static class HostAgentCheck
                 + string.Join("; ", present.Authorities.Select(authority => authority.Subject));
         }
 
+        yield return DescribeDatastore(options.Host);
         foreach (Uri uri in options.Control.Listen) yield return $"Control over TLS 1.3 on {uri}";
         if (options.Control.UnixSocket is { } socket) yield return $"Control by the socket {socket.Path}";
         if (options.Metrics is { } metrics) yield return $"Metrics on {metrics.Listen}";
+    }
+
+    private static string DescribeDatastore(LocalHostOptions host)
+    {
+        string datastore = Path.GetFullPath(host.DatastoreDirectory ?? Path.Combine(host.StateDirectory!, LocalHostDisks.DirectoryName));
+        string fragments = $"fragments are kept for {host.FragmentAgeLimit:g}"
+            + (host.FragmentBytesLimit == 0 ? "" : $", {host.FragmentBytesLimit >> 20} MiB of them");
+        if (!Directory.Exists(datastore)) return $"Disks in '{datastore}', which the agent makes; {fragments}.";
+        string space = $"{new DriveInfo(datastore).AvailableFreeSpace >> 30} GiB available";
+        return $"Disks in '{datastore}', {space}; {fragments}.";
     }
 
     private static IEnumerable<string> DescribeKernel(KernelFeatures features) =>

@@ -17,8 +17,9 @@ public sealed record HostAgentOptions
     public required ControlOptions Control { get; init; }
 
     /// <summary>
-    /// How long a stop waits for what is under way: migrations that are not committed are rolled back, committed ones end. What has not ended
-    /// then is cut off as by a crash, and decided from the journal at the next start.
+    /// How long a stop waits for what is under way: migrations that are not committed are rolled back, committed ones end, and disks that
+    /// have not arrived whole become fragments. What has not ended then is cut off as by a crash, and decided from the journal at the next
+    /// start.
     /// </summary>
     public TimeSpan StopLimit { get; init; } = TimeSpan.FromSeconds(60);
 
@@ -38,6 +39,8 @@ public sealed record HostAgentOptions
         List<string> problems = [.. Control.FindProblems(), .. Metrics?.FindProblems() ?? []];
         if (Host.StateDirectory is null) problems.Add("'stateDirectory' is missing: without it no VM would be found again after a restart.");
         if (StopLimit <= TimeSpan.Zero || StopLimit > MaxStopLimit) problems.Add($"'stopLimit' is {StopLimit}, which is not within an hour.");
+        if (Host.FragmentAgeLimit <= TimeSpan.Zero) problems.Add($"'disks.fragmentAgeLimit' is {Host.FragmentAgeLimit}, which keeps nothing.");
+        if (Host.FragmentBytesLimit < 0) problems.Add($"'disks.fragmentBytesLimit' is {Host.FragmentBytesLimit}, which is no size.");
         if (problems.Count == 0) return;
         throw new MigrationException(MigrationErrorReason.InvalidArgument, string.Join(Environment.NewLine, problems),
             "Mend the configuration; agent.example.json explains every key.");

@@ -35,6 +35,9 @@ internal static class HostAgentServices
         endpoints.MapGrpcService<GuestMemoryService>();
         endpoints.MapGrpcService<IncomingMigrationService>();
         endpoints.MapGrpcService<MigrationService>();
+        endpoints.MapGrpcService<DiskService>();
+        endpoints.MapGrpcService<IncomingDiskService>();
+        endpoints.MapGrpcService<DiskTransferService>();
         endpoints.MapGrpcService<MobilityPathService>();
         endpoints.MapGrpcService<HealthServiceImpl>();
     }

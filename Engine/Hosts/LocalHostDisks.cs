@@ -7,6 +7,9 @@ namespace VmMigration.Engine.Hosts;
 /// <summary>The disks of a host: what arrives, what leaves, and what is left of those that did not arrive whole.</summary>
 internal sealed class LocalHostDisks : IHostDisks, IAsyncDisposable
 {
+    /// <summary>Name of the datastore below the state directory, where no other is named.</summary>
+    public const string DirectoryName = "disks";
+
     private readonly LocalHostParts parts;
     private readonly IDiskTransport transport;
     private readonly FragmentStore store;
@@ -22,7 +25,7 @@ internal sealed class LocalHostDisks : IHostDisks, IAsyncDisposable
         this.parts = parts;
         this.transport = transport;
         LocalHostOptions options = parts.Options;
-        Datastore = new(Path.GetFullPath(options.DatastoreDirectory ?? Path.Combine(parts.Directory.Path, "disks")));
+        Datastore = new(Path.GetFullPath(options.DatastoreDirectory ?? Path.Combine(parts.Directory.Path, DirectoryName)));
         store = new(
             options.Name, Datastore, parts.Journal.Disks, new FragmentFiles(), new(options.FragmentAgeLimit, options.FragmentBytesLimit), clock,
             parts.Logger);

@@ -96,6 +96,10 @@ public static class HostAgentConfiguration
             Name = values.Text("name") ?? defaults.Name,
             StateDirectory = PathOf(values, "stateDirectory", directoryOf),
             RamDirectory = PathOf(values, "ramDirectory", directoryOf),
+            DatastoreDirectory = PathOf(values, "disks.datastore", directoryOf),
+            FragmentAgeLimit = values.Value("disks.fragmentAgeLimit", defaults.FragmentAgeLimit, DurationText.TryParse, DurationExpected),
+            FragmentBytesLimit = values.Value<long>(
+                "disks.fragmentBytesLimit", defaults.FragmentBytesLimit, SizeText.TryParse, "a size such as 200GiB"),
             ListenAddress = values.Value<IPAddress>("migration.listenAddress", defaults.ListenAddress, IPAddress.TryParse, "an IP address")!,
             ListenPort = values.Number("migration.listenPort", defaults.ListenPort, 0, IPEndPoint.MaxPort),
             LinkSecurity = values.Value<LinkSecurity?>("migration.linkSecurity", null, TryParseLinkSecurity, "Tls or Plain"),

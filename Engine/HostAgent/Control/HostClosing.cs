@@ -5,7 +5,7 @@ using VmMigration.Engine.Hosts;
 namespace VmMigration.HostAgent.Control;
 
 /// <summary>
-/// Closes the host when the agent stops, before the listeners go: what follows a migration hears how it ended. New calls are refused
+/// Closes the host when the agent stops, before the listeners go: what follows a migration or a disk transfer hears how it ended. New calls are refused
 /// meanwhile.
 /// </summary>
 internal sealed class HostClosing(LocalHost host, StoppingGate gate, TimeSpan limit, ILogger log) : IHostedLifecycleService
@@ -19,7 +19,9 @@ internal sealed class HostClosing(LocalHost host, StoppingGate gate, TimeSpan li
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         gate.Close();
-        log.Information("The agent stops: VMs in processes of their own run on; migrations have {Limit} to roll back or end", limit.ToString());
+        log.Information(
+            "The agent stops: VMs in processes of their own run on; migrations have {Limit} to roll back or end, disks to become fragments",
+            limit.ToString());
         try
         {
             await host.DisposeAsync().AsTask().WaitAsync(limit, cancellationToken).ConfigureAwait(false);

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hosts.Remote.Messages;
 using Contract = VmMigration.Engine.Hosts.Remote.Contract;
@@ -21,6 +22,15 @@ internal sealed class VmService(IMigrationHost host) : Contract.Vms.VmsBase
         IReadOnlyList<VmDescription> vms = await host.ListVmsAsync(context.CancellationToken).ConfigureAwait(false);
         var response = new Contract.ListVmsResponse();
         response.Vms.Add(vms.Select(vm => vm.ToMessage()));
+        return response;
+    }
+
+    public override async Task<Contract.ListVmDisksResponse> ListDisks(Contract.ListVmDisksRequest request, ServerCallContext context)
+    {
+        IReadOnlyList<VmDisk> disks = await host.ListVmDisksAsync(
+            MessageFields.ToGuid(request.VmId, "ListVmDisksRequest.vm_id"), context.CancellationToken).ConfigureAwait(false);
+        var response = new Contract.ListVmDisksResponse();
+        response.Disks.Add(disks.Select(disk => disk.ToMessage()));
         return response;
     }
 

@@ -10,13 +10,13 @@ namespace VmMigration.Engine.Hosts.Remote;
 /// <remarks>
 /// What the agent reports as failed has the reason, message and recommended action the agent's host gave. Beyond those, each call fails
 /// with <see cref="MigrationErrorReason.ConnectionLost"/> where the agent cannot be reached; a call that changes something may have come through
-/// then. Calls that change nothing are tried again before that. Disposal only ends the connection: VMs and migrations go on.
+/// then. Calls that change nothing are tried again before that. Disposal only ends the connection: VMs, migrations and disk transfers go on.
 /// </remarks>
 public sealed partial class RemoteHost : IMigrationHost
 {
     private readonly GrpcChannel channel;
     private readonly AgentCalls calls;
-    private readonly MigrationWatch watch;
+    private readonly AgentWatch watch;
     private readonly Contract.Hosts.HostsClient hosts;
     private readonly Contract.Vms.VmsClient vms;
     private readonly Contract.GuestMemory.GuestMemoryClient memory;
@@ -42,7 +42,8 @@ public sealed partial class RemoteHost : IMigrationHost
         migrations = new(invoker);
         paths = new(invoker);
         calls = new(failures);
-        watch = new(migrations, calls, failures, options.ReconnectTimeLimit);
+        watch = new(calls, failures, options.ReconnectTimeLimit);
+        Disks = new RemoteHostDisks(invoker, calls, watch);
     }
 
     /// <summary>Where its agent is reached.</summary>
@@ -52,7 +53,7 @@ public sealed partial class RemoteHost : IMigrationHost
     public string Name { get; private set; } = "";
 
     /// <inheritdoc/>
-    public Disks.IHostDisks Disks => throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+    public Disks.IHostDisks Disks { get; }
 
     /// <summary>What this side shows; null over a unix socket.</summary>
     public ShownCertificate? OwnCertificate { get; }

@@ -60,7 +60,9 @@ public sealed partial class RemoteHost
     /// A connection that breaks meanwhile is made again, for as long as <see cref="RemoteHostOptions.ReconnectTimeLimit"/> says each time.
     /// </remarks>
     public IAsyncEnumerable<MigrationStatus> WatchMigrationAsync(Guid migrationId, CancellationToken cancellationToken) =>
-        watch.FollowAsync(migrationId, cancellationToken);
+        watch.FollowAsync(
+            options => migrations.Watch(new() { MigrationId = migrationId.ToString() }, options),
+            message => message.ToRecord(), status => status.HasEnded, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken)

@@ -26,6 +26,6 @@ public sealed record RemoteHostOptions
     /// <summary>How long a connection may take to be made, with TLS, and the first answer at <see cref="RemoteHost.ConnectAsync"/>.</summary>
     public TimeSpan ConnectTimeLimit { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>How long a migration is no longer followed while the agent does not answer, before that is an error.</summary>
+    /// <summary>How long a migration or a disk transfer is no longer followed while the agent does not answer, before that is an error.</summary>
     public TimeSpan ReconnectTimeLimit { get; init; } = TimeSpan.FromMinutes(2);
 }

@@ -1,3 +1,4 @@
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hosts.Remote.Messages;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Memory;
@@ -37,8 +38,13 @@ public sealed partial class RemoteHost
     }
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<Disks.VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken) =>
-        throw new MigrationException(MigrationErrorReason.PrerequisiteMissing, "not yet.");
+    public async Task<IReadOnlyList<VmDisk>> ListVmDisksAsync(Guid vmId, CancellationToken cancellationToken)
+    {
+        var request = new Contract.ListVmDisksRequest { VmId = vmId.ToString() };
+        Contract.ListVmDisksResponse response = await calls.ReadAsync(
+            options => vms.ListDisksAsync(request, options), cancellationToken).ConfigureAwait(false);
+        return [.. response.Disks.Select(disk => disk.ToRecord())];
+    }
 
     /// <inheritdoc/>
     public async Task<VmDescription> StartVmAsync(Guid vmId, CancellationToken cancellationToken)

@@ -20,6 +20,7 @@ internal static class IncomingMessages
             PoisonedPageCount = record.PoisonedPageCount,
         };
         if (record.PathId is { } pathId) message.PathId = pathId.ToString();
+        message.Disks.Add(record.Disks.Select(disk => disk.ToMessage()));
         return message;
     }
 
@@ -32,6 +33,7 @@ internal static class IncomingMessages
     {
         PoisonedPageCount = message.PoisonedPageCount,
         PathId = message.HasPathId ? MessageFields.ToGuid(message.PathId, "IncomingRequest.path_id") : null,
+        Disks = [.. message.Disks.Select(disk => disk.ToRecord())],
     };
 
     public static Contract.IncomingOffer ToMessage(this IncomingOffer record)

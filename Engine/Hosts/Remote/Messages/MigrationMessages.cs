@@ -62,6 +62,7 @@ internal static class MigrationMessages
             PagesMissing = record.PagesMissing,
         };
         message.Passes.Add(record.Passes.Select(pass => pass.ToMessage()));
+        message.Disks.Add(record.Disks.Select(disk => disk.ToMessage()));
         return message;
     }
 
@@ -72,6 +73,7 @@ internal static class MigrationMessages
         WriteTrace = message.WriteTrace?.ToRecord(),
         Passes = [.. message.Passes.Select(pass => pass.ToRecord())],
         PagesMissing = message.PagesMissing,
+        Disks = [.. message.Disks.Select(disk => disk.ToRecord())],
     };
 
     public static Contract.PassSummary ToMessage(this PassSummary record) => new()

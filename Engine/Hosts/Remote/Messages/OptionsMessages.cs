@@ -7,20 +7,28 @@ internal static class OptionsMessages
 {
     private static readonly MigrationOptions defaults = new();
 
-    public static Contract.MigrationOptions ToMessage(this MigrationOptions record) => new()
+    public static Contract.MigrationOptions ToMessage(this MigrationOptions record)
     {
-        MaxBytesPerSecond = record.MaxBytesPerSecond,
-        Channels = record.Channels,
-        DowntimeLimit = MessageFields.ToMessage(record.DowntimeLimit),
-        MaxPasses = record.MaxPasses,
-        MinVcpuShare = record.MinVcpuShare,
-        VerifyMemory = record.VerifyMemory,
-        PopulatePageTables = record.PopulatePageTables,
-        WriteTraceGranularityBytes = record.WriteTraceGranularityBytes,
-        PreserveLargePages = record.PreserveLargePages,
-        Postcopy = MessageFields.ToMessage<Contract.PostcopyPolicy>(record.Postcopy),
-        ForceHypervisorMigration = record.ForceHypervisorMigration,
-    };
+        var message = new Contract.MigrationOptions
+        {
+            MaxBytesPerSecond = record.MaxBytesPerSecond,
+            Channels = record.Channels,
+            DowntimeLimit = MessageFields.ToMessage(record.DowntimeLimit),
+            MaxPasses = record.MaxPasses,
+            MinVcpuShare = record.MinVcpuShare,
+            VerifyMemory = record.VerifyMemory,
+            PopulatePageTables = record.PopulatePageTables,
+            WriteTraceGranularityBytes = record.WriteTraceGranularityBytes,
+            PreserveLargePages = record.PreserveLargePages,
+            Postcopy = MessageFields.ToMessage<Contract.PostcopyPolicy>(record.Postcopy),
+            ForceHypervisorMigration = record.ForceHypervisorMigration,
+            IncludeDisks = record.IncludeDisks,
+            DiskCompression = MessageFields.ToMessage<Contract.DiskCompression>(record.DiskCompression),
+            RemoveSourceDisks = record.RemoveSourceDisks,
+        };
+        if (record.DiskDirectory is not null) message.DiskDirectory = record.DiskDirectory;
+        return message;
+    }
 
     public static MigrationOptions ToRecord(this Contract.MigrationOptions message) => new()
     {
@@ -37,5 +45,9 @@ internal static class OptionsMessages
         Postcopy = message.Postcopy == Contract.PostcopyPolicy.Unspecified
             ? defaults.Postcopy : MessageFields.ToEnum<PostcopyPolicy>(message.Postcopy, "MigrationOptions.postcopy"),
         ForceHypervisorMigration = message.ForceHypervisorMigration,
+        IncludeDisks = message.IncludeDisks,
+        DiskDirectory = message.HasDiskDirectory ? message.DiskDirectory : null,
+        DiskCompression = DiskMessages.ToCompression(message.DiskCompression, "MigrationOptions.disk_compression"),
+        RemoveSourceDisks = message.RemoveSourceDisks,
     };
 }

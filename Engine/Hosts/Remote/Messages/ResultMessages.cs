@@ -45,6 +45,7 @@ internal static class ResultMessages
         message.PoisonedPages.Add(record.PoisonedPages.Select(page => page.ToMessage()));
         message.Fallbacks.Add(record.Fallbacks);
         message.PassDetails.Add(record.PassDetails.Select(pass => pass.ToMessage()));
+        message.Disks.Add(record.Disks.Select(disk => disk.ToMessage()));
         return message;
     }
 
@@ -83,6 +84,7 @@ internal static class ResultMessages
         Accelerator = message.HasAccelerator ? message.Accelerator : null,
         Fallbacks = [.. message.Fallbacks],
         PassDetails = [.. message.PassDetails.Select(pass => pass.ToRecord())],
+        Disks = [.. message.Disks.Select(disk => disk.ToRecord())],
     };
 
     public static Contract.DowntimeBreakdown ToMessage(this DowntimeBreakdown record) => new()
@@ -90,6 +92,7 @@ internal static class ResultMessages
         Stop = MessageFields.ToMessage(record.Stop),
         LastPages = MessageFields.ToMessage(record.LastPages),
         DeviceState = MessageFields.ToMessage(record.DeviceState),
+        Disks = MessageFields.ToMessage(record.Disks),
         Verify = MessageFields.ToMessage(record.Verify),
         Load = MessageFields.ToMessage(record.Load),
         Commit = MessageFields.ToMessage(record.Commit),
@@ -101,6 +104,7 @@ internal static class ResultMessages
         Stop = MessageFields.ToTimeSpan(message.Stop, "DowntimeBreakdown.stop"),
         LastPages = MessageFields.ToTimeSpan(message.LastPages, "DowntimeBreakdown.last_pages"),
         DeviceState = MessageFields.ToTimeSpan(message.DeviceState, "DowntimeBreakdown.device_state"),
+        Disks = MessageFields.ToOptionalTimeSpan(message.Disks, "DowntimeBreakdown.disks") ?? TimeSpan.Zero,
         Verify = MessageFields.ToTimeSpan(message.Verify, "DowntimeBreakdown.verify"),
         Load = MessageFields.ToTimeSpan(message.Load, "DowntimeBreakdown.load"),
         Commit = MessageFields.ToTimeSpan(message.Commit, "DowntimeBreakdown.commit"),

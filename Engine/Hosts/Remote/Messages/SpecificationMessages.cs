@@ -106,12 +106,28 @@ internal static class SpecificationMessages
         ExtraArguments = [.. message.ExtraArguments],
     };
 
-    public static Contract.QemuDisk ToMessage(this QemuDisk record) =>
-        new() { Path = record.Path, Format = record.Format, ReadOnly = record.ReadOnly };
+    public static Contract.QemuDisk ToMessage(this QemuDisk record)
+    {
+        var message = new Contract.QemuDisk
+        {
+            Path = record.Path, Format = record.Format, ReadOnly = record.ReadOnly, Base = record.Base?.ToMessage(),
+        };
+        if (record.MergedOverlay is not null) message.MergedOverlay = record.MergedOverlay;
+        return message;
+    }
 
     public static QemuDisk ToRecord(this Contract.QemuDisk message) => new(message.Path)
     {
         Format = message.HasFormat ? message.Format : "raw",
         ReadOnly = message.ReadOnly,
+        Base = message.Base?.ToRecord(),
+        MergedOverlay = message.HasMergedOverlay ? message.MergedOverlay : null,
     };
+
+    public static Contract.QemuDiskBase ToMessage(this QemuDiskBase record) =>
+        new() { Path = record.Path, Format = record.Format, MergePending = record.MergePending };
+
+    public static QemuDiskBase ToRecord(this Contract.QemuDiskBase message) => new(
+        MessageFields.RequiredText(message.Path, "QemuDiskBase.path"), MessageFields.RequiredText(message.Format, "QemuDiskBase.format"),
+        message.MergePending);
 }

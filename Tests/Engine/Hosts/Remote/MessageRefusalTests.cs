@@ -3,6 +3,7 @@ using VmMigration.Engine.Hosts.Remote;
 using VmMigration.Engine.Hosts.Remote.Messages;
 using VmMigration.Engine.Hypervisors;
 using VmMigration.Engine.Migration;
+using VmMigration.Engine.Tests.Disks;
 using Xunit;
 using Contract = VmMigration.Engine.Hosts.Remote.Contract;
 
@@ -30,6 +31,34 @@ public sealed class MessageRefusalTests
     }
 
     [Fact]
+    public void Nothing_but_what_is_known_of_a_disk_transfer_is_taken()
+    {
+        static Contract.DiskTransferStatus Status() => SampleDisks.Status().ToMessage();
+        Refused(Status(), message => message.Id = "", message => message.ToRecord(), "DiskTransferStatus.id");
+        Refused(Status(), message => message.State = 0, message => message.ToRecord(), "DiskTransferStatus.state");
+        Refused(Status(), message => message.State = (Contract.DiskTransferState)77, message => message.ToRecord(), "DiskTransferStatus.state");
+        Refused(Status(), message => message.Options = null, message => message.ToRecord(), "DiskTransferStatus.options");
+        Refused(Status(), message => message.Options.DestinationFormat = (Contract.DiskFormat)9, message => message.ToRecord(),
+            "DiskTransferOptions.destination_format");
+        Refused(Status(), message => message.Options.Compression = (Contract.DiskCompression)9, message => message.ToRecord(),
+            "DiskTransferOptions.compression");
+        Refused(Status(), message => message.Resumption = null, message => message.ToRecord(), "DiskTransferStatus.resumption");
+        Refused(Status(), message => message.Resumption.Kind = 0, message => message.ToRecord(), "DiskResumption.kind");
+        Refused(Status(), message => message.StartedAt = null, message => message.ToRecord(), "DiskTransferStatus.started_at");
+        Refused(Status(), message => message.FragmentId = "x", message => message.ToRecord(), "DiskTransferStatus.fragment_id");
+
+        static Contract.IncomingDiskRequest Request() => SampleDisks.Request().ToMessage();
+        Refused(Request(), message => message.TransferId = "", message => message.ToRecord(), "IncomingDiskRequest.transfer_id");
+        Refused(Request(), message => message.Source = null, message => message.ToRecord(), "IncomingDiskRequest.source");
+        Refused(Request(), message => message.Source.Path = "", message => message.ToRecord(), "DiskDescription.path");
+        Refused(Request(), message => message.Source.HostName = "", message => message.ToRecord(), "DiskDescription.host_name");
+        Refused(Request(), message => message.Source.Format = 0, message => message.ToRecord(), "DiskDescription.format");
+        Refused(Request(), message => message.Source.Generation = null, message => message.ToRecord(), "DiskDescription.generation");
+        Refused(Request(), message => message.Options = null, message => message.ToRecord(), "IncomingDiskRequest.options");
+        Refused(Request(), message => message.PathId = "", message => message.ToRecord(), "IncomingDiskRequest.path_id");
+    }
+
+    [Fact]
     public void An_offer_that_does_not_name_its_protection_is_refused_instead_of_taken_as_plain()
     {
         var message = new Contract.IncomingOffer
@@ -54,6 +83,13 @@ public sealed class MessageRefusalTests
             bytes => Contract.IncomingRequest.Parser.ParseFrom(bytes).ToRecord(),
             bytes => Contract.IncomingOffer.Parser.ParseFrom(bytes).ToRecord(),
             bytes => Contract.MobilityPathEnd.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.VmDisk.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.DiskDescription.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.DiskFragment.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.IncomingDiskRequest.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.IncomingDiskOffer.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.DiskTransferRequest.Parser.ParseFrom(bytes).ToRecord(),
+            bytes => Contract.DiskTransferStatus.Parser.ParseFrom(bytes).ToRecord(),
         ];
         byte[] other = SampleVms.Status(Guid.NewGuid(), SampleVms.Embedded(), MigrationState.Precopy).ToMessage().ToByteArray();
         foreach (Func<byte[], object> read in readers) AssertViolation("is missing", () => read([]), orUuid: true);
@@ -97,11 +133,14 @@ public sealed class MessageRefusalTests
         Assert.InRange(error.Trailers.GetValueBytes(FailureTrailer.Name)!.Length, 1000, 24 << 10);
     }
 
-    private static void Refused(Contract.MigrationStatus message, Action<Contract.MigrationStatus> spoil, string field)
+    private static void Refused(Contract.MigrationStatus message, Action<Contract.MigrationStatus> spoil, string field) =>
+        Refused(message, spoil, spoiled => spoiled.ToRecord(), field);
+
+    private static void Refused<TMessage>(TMessage message, Action<TMessage> spoil, Func<TMessage, object> read, string field)
     {
-        _ = message.ToRecord();
+        _ = read(message);
         spoil(message);
-        AssertViolation(field, () => message.ToRecord());
+        AssertViolation(field, () => read(message));
     }
 
     private static void AssertViolation(string expected, Func<object> read, bool orUuid = false)

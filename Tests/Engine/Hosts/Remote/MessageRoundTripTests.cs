@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CsCheck;
 using Google.Protobuf;
+using VmMigration.Engine.Disks;
 using VmMigration.Engine.Hosts;
 using VmMigration.Engine.Hosts.Remote.Messages;
 using VmMigration.Engine.Hypervisors;
@@ -28,6 +29,13 @@ public sealed class MessageRoundTripTests
         [typeof(PreflightFinding)] = record => Through(((PreflightFinding)record).ToMessage(), IncomingMessages.ToRecord),
         [typeof(MigrationRequest)] = record => Through(((MigrationRequest)record).ToMessage(), IncomingMessages.ToRecord),
         [typeof(MigrationStatus)] = record => Through(((MigrationStatus)record).ToMessage(), MigrationMessages.ToRecord),
+        [typeof(VmDisk)] = record => Through(((VmDisk)record).ToMessage(), DiskMessages.ToRecord),
+        [typeof(DiskDescription)] = record => Through(((DiskDescription)record).ToMessage(), DiskMessages.ToRecord),
+        [typeof(DiskFragment)] = record => Through(((DiskFragment)record).ToMessage(), DiskMessages.ToRecord),
+        [typeof(IncomingDiskRequest)] = record => Through(((IncomingDiskRequest)record).ToMessage(), DiskTransferMessages.ToRecord),
+        [typeof(IncomingDiskOffer)] = record => Through(((IncomingDiskOffer)record).ToMessage(), DiskTransferMessages.ToRecord),
+        [typeof(DiskTransferRequest)] = record => Through(((DiskTransferRequest)record).ToMessage(), DiskTransferMessages.ToRecord),
+        [typeof(DiskTransferStatus)] = record => Through(((DiskTransferStatus)record).ToMessage(), DiskTransferMessages.ToRecord),
         [typeof(MobilityPathRequest)] = record => Through(((MobilityPathRequest)record).ToMessage(), PathMessages.ToRecord),
         [typeof(MobilityPathEnd)] = record => Through(((MobilityPathEnd)record).ToMessage(), PathMessages.ToRecord),
     };
@@ -36,6 +44,10 @@ public sealed class MessageRoundTripTests
 
     public static TheoryData<Type, Type> Enumerations => new()
     {
+        { typeof(Contract.DiskCompression), typeof(DiskCompression) },
+        { typeof(Contract.DiskFormat), typeof(DiskFormat) },
+        { typeof(Contract.DiskResumptionKind), typeof(DiskResumptionKind) },
+        { typeof(Contract.DiskTransferState), typeof(DiskTransferState) },
         { typeof(Contract.FailureReason), typeof(MigrationErrorReason) },
         { typeof(Contract.GuestProgramKind), typeof(Engine.Hypervisors.Embedded.GuestProgramKind) },
         { typeof(Contract.HypervisorKind), typeof(HypervisorKind) },
@@ -52,6 +64,7 @@ public sealed class MessageRoundTripTests
         { typeof(Contract.QemuAccelerator), typeof(Engine.Hypervisors.Qemu.QemuAccelerator) },
         { typeof(Contract.QemuNetwork), typeof(Engine.Hypervisors.Qemu.QemuNetwork) },
         { typeof(Contract.StateContents), typeof(StateContents) },
+        { typeof(Contract.VmDiskPhase), typeof(VmDiskPhase) },
         { typeof(Contract.VmState), typeof(VmState) },
         { typeof(Contract.WriteTraceMechanism), typeof(WriteTraceMechanism) },
     };
@@ -69,7 +82,7 @@ public sealed class MessageRoundTripTests
     [Fact]
     public void Every_record_of_the_hosts_contract_is_tried()
     {
-        IEnumerable<Type> used = typeof(IMigrationHost).GetMethods()
+        IEnumerable<Type> used = typeof(IMigrationHost).GetMethods().Concat(typeof(IHostDisks).GetMethods())
             .SelectMany(method => method.GetParameters().Select(parameter => parameter.ParameterType).Append(method.ReturnType))
             .SelectMany(Unwrap).Where(RecordFiller.IsRecord);
         Assert.Equal(used.Distinct().OrderBy(type => type.Name), roundTrips.Keys.OrderBy(type => type.Name));
@@ -97,6 +110,7 @@ public sealed class MessageRoundTripTests
     public void What_may_be_absent_has_the_engines_default()
     {
         Assert.Equal(new MigrationOptions(), new Contract.MigrationOptions().ToRecord());
+        Assert.Equal(new DiskTransferOptions(), new Contract.DiskTransferOptions().ToRecord());
         Assert.Equal(JsonSerializer.Serialize(new Engine.Hypervisors.Qemu.QemuGuest()),
             JsonSerializer.Serialize(new Contract.QemuGuest().ToRecord()));
         Assert.Equal(new Engine.Hypervisors.Embedded.EmbeddedGuest { Program = Engine.Hypervisors.Embedded.GuestProgramKind.Idle },

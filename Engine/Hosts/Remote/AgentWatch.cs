@@ -3,21 +3,17 @@ using Grpc.Core;
 using Polly;
 using Polly.Retry;
 using Polly.Timeout;
-using VmMigration.Engine.Hosts.Remote.Messages;
-using VmMigration.Engine.Migration;
 
 namespace VmMigration.Engine.Hosts.Remote;
 
 /// <summary>
-/// Follows migrations at an agent until they have ended, over as many streams as that takes: one that breaks is opened again, and begins
+/// Follows what an agent's host drives until it has ended, over as many streams as that takes: one that breaks is opened again, and begins
 /// with the present status.
 /// </summary>
-/// <param name="client">Where the streams come from.</param>
 /// <param name="calls">Calls to the agent.</param>
 /// <param name="failures">Explains failures.</param>
 /// <param name="reconnectTimeLimit">How long a broken stream is tried to be opened again.</param>
-internal sealed class MigrationWatch(
-    Contract.Migrations.MigrationsClient client, AgentCalls calls, AgentFailures failures, TimeSpan reconnectTimeLimit)
+internal sealed class AgentWatch(AgentCalls calls, AgentFailures failures, TimeSpan reconnectTimeLimit)
 {
     private readonly ResiliencePipeline reopening = new ResiliencePipelineBuilder()
         .AddTimeout(reconnectTimeLimit)
@@ -32,31 +28,34 @@ internal sealed class MigrationWatch(
         })
         .Build();
 
-    public async IAsyncEnumerable<MigrationStatus> FollowAsync(
-        Guid migrationId, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="open">Opens a stream that lasts until its token is cancelled.</param>
+    /// <param name="toRecord">What a message says.</param>
+    /// <param name="hasEnded">Whether a status is the last.</param>
+    /// <param name="cancellationToken">Ends the watch; what is watched goes on.</param>
+    public async IAsyncEnumerable<TStatus> FollowAsync<TMessage, TStatus>(
+        Func<CallOptions, AsyncServerStreamingCall<TMessage>> open, Func<TMessage, TStatus> toRecord, Func<TStatus, bool> hasEnded,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // A stream that never was is an error soon; one that broke is mended for longer.
         ResiliencePipeline opening = AgentCalls.Repeatable;
         while (true)
         {
-            using AsyncServerStreamingCall<Contract.MigrationStatus> stream =
-                await OpenAsync(migrationId, opening, cancellationToken).ConfigureAwait(false);
+            using AsyncServerStreamingCall<TMessage> stream = await OpenAsync(open, opening, cancellationToken).ConfigureAwait(false);
             opening = reopening;
             do
             {
-                MigrationStatus status = stream.ResponseStream.Current.ToRecord();
+                TStatus status = toRecord(stream.ResponseStream.Current);
                 yield return status;
-                if (status.HasEnded) yield break;
+                if (hasEnded(status)) yield break;
             }
             while (await HasNextAsync(stream, cancellationToken).ConfigureAwait(false));
         }
     }
 
     /// <summary>Opens a stream and waits for its first status.</summary>
-    private async Task<AsyncServerStreamingCall<Contract.MigrationStatus>> OpenAsync(
-        Guid migrationId, ResiliencePipeline opening, CancellationToken cancellationToken)
+    private async Task<AsyncServerStreamingCall<TMessage>> OpenAsync<TMessage>(
+        Func<CallOptions, AsyncServerStreamingCall<TMessage>> open, ResiliencePipeline opening, CancellationToken cancellationToken)
     {
-        var request = new Contract.WatchMigrationRequest { MigrationId = migrationId.ToString() };
         try
         {
             return await opening.ExecuteAsync(
@@ -65,7 +64,7 @@ internal sealed class MigrationWatch(
                     calls.RequireOpen();
 
                     // With the caller's token: the stream outlives the time limit on opening it.
-                    AsyncServerStreamingCall<Contract.MigrationStatus> stream = client.Watch(request, cancellationToken: cancellationToken);
+                    AsyncServerStreamingCall<TMessage> stream = open(new CallOptions(cancellationToken: cancellationToken));
                     try
                     {
                         if (await stream.ResponseStream.MoveNext(token).ConfigureAwait(false))
@@ -99,8 +98,7 @@ internal sealed class MigrationWatch(
     }
 
     /// <summary>Waits for the next status; false where the stream is over, so that another one has to be opened.</summary>
-    private async Task<bool> HasNextAsync(
-        AsyncServerStreamingCall<Contract.MigrationStatus> stream, CancellationToken cancellationToken)
+    private async Task<bool> HasNextAsync<TMessage>(AsyncServerStreamingCall<TMessage> stream, CancellationToken cancellationToken)
     {
         try
         {
