@@ -89,11 +89,12 @@ internal sealed class DiskHosts : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for so many more rounds of writing.</summary>
+    /// <summary>
+    /// Waits for so many more rounds of writing. The state is not looked at: at the end of a merge the VM stands still for some milliseconds.
+    /// </summary>
     public static async Task WaitForTicksAsync(IMigrationHost host, Guid vmId, int count, CancellationToken cancellationToken)
     {
         VmDescription vm = await host.GetVmAsync(vmId, cancellationToken);
-        Assert.Equal(VmState.Running, vm.State);
         int said = 0;
         for (int tick = 0; tick <= count; tick++)
         {
