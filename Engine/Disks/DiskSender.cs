@@ -124,6 +124,7 @@ internal sealed class DiskSender : IDisposable
         await told.SendAsync(
             FrameType.DiskStart, new(channels, disk.SizeBytes, generation), ControlMessages.Default.DiskStartMessage, cancel).ConfigureAwait(false);
         ControlFrame frame = await ReceiveAsync(told, answerLimit, cancel).ConfigureAwait(false);
+        if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
         DiskPlanMessage plan = frame.Expect(FrameType.DiskPlan).Read(ControlMessages.Default.DiskPlanMessage);
         if (plan.TrustedBlocks < 0 || plan.TrustedBlocks > new DiskBlocks(disk.SizeBytes).Count)
         {
