@@ -143,9 +143,24 @@ internal sealed class DiskSender : IDisposable
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);
 
         // From here on the disk may have its final name: only the destination knows.
-        frame = await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+        frame = await ReceiveLastWordAsync(told).ConfigureAwait(false);
         if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
         frame.Expect(FrameType.DiskStored);
+    }
+
+    private async Task<ControlFrame> ReceiveLastWordAsync(TransferConversation told)
+    {
+        try
+        {
+            return await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException error) when (error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut)
+        {
+            throw new MigrationException(
+                error.Reason,
+                $"All of the disk is at its destination, which did not say whether it is '{request.Offer.DestinationPath}' by now: {error.Message}",
+                "Look whether the file is there. If it is not, start the transfer again: it goes on from what has arrived.", error);
+        }
     }
 
     private void Begin(DiskSendQueue sending)
