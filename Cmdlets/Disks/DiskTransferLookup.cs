@@ -38,6 +38,22 @@ internal static class DiskTransferLookup
             .GroupBy(one => (one.Status.SourceHostName, one.Status.SourcePath, one.Status.DestinationHostName, one.Status.DestinationPath))
             .Select(ofDisk => ofDisk.OrderBy(one => !one.Status.HasEnded).ThenBy(one => one.Status.StartedAt).Last())];
 
+    /// <summary>
+    /// Of the present ones those that there is something to do for; where there is none, all that were named without wildcards, so that each
+    /// says why.
+    /// </summary>
+    /// <param name="transfers">What was found.</param>
+    /// <param name="target">What the user named it by.</param>
+    /// <param name="isMeant">Whether there is something to do for a transfer.</param>
+    public static IReadOnlyList<LocatedDiskTransfer> Meant(
+        IEnumerable<LocatedDiskTransfer> transfers, object target, Func<LocatedDiskTransfer, bool> isMeant)
+    {
+        IReadOnlyList<LocatedDiskTransfer> present = PresentOnes(transfers);
+        LocatedDiskTransfer[] meant = [.. present.Where(isMeant)];
+        bool mayBeNone = target is string path && new DiskPathPattern(path).MayBeNone;
+        return meant.Length > 0 || mayBeNone ? meant : present;
+    }
+
     private static async Task<HostAnswers<LocatedDiskTransfer>> FindAsync(
         Func<DiskTransferStatus, bool> matches, TimeSpan? limit, CancellationToken cancellationToken)
     {

@@ -15,11 +15,14 @@ public abstract class DiskTransferSelectionCmdlet : DiskTransferChoiceCmdlet
     [Alias("SourcePath")]
     public override string[] Path { get; set; } = [];
 
+    /// <summary>Whether the cmdlet has anything to do for a transfer in its state.</summary>
+    private protected virtual bool IsMeant(LocatedDiskTransfer transfer) => true;
+
     /// <summary>Acts on one transfer; <paramref name="target"/> is what the user named it by, for error records.</summary>
     private protected abstract void ProcessTransfer(LocatedDiskTransfer transfer, object target);
 
     private protected sealed override void ProcessFound(IReadOnlyList<LocatedDiskTransfer> transfers, object target)
     {
-        foreach (LocatedDiskTransfer transfer in DiskTransferLookup.PresentOnes(transfers)) ProcessTransfer(transfer, target);
+        foreach (LocatedDiskTransfer transfer in DiskTransferLookup.Meant(transfers, target, IsMeant)) ProcessTransfer(transfer, target);
     }
 }

@@ -78,15 +78,11 @@ public sealed class ResumeDiskTransferCommand : DiskTransferStartCmdlet
 
     private void ResumeFound(object target, Func<CancellationToken, Task<HostAnswers<LocatedDiskTransfer>>> find)
     {
-        bool mayBeNone = target is string pattern && new DiskPathPattern(pattern).MayBeNone;
-        foreach (LocatedDiskTransfer transfer in DiskTransferLookup.PresentOnes(AttemptSearch(target, find)))
-        {
-            bool canGoOn = transfer.Status.State is Engine.Disks.DiskTransferState.Suspended or Engine.Disks.DiskTransferState.Failed
-                or Engine.Disks.DiskTransferState.Cancelled;
-            if (!canGoOn && mayBeNone) continue;
-            Resume(transfer, target);
-        }
+        foreach (LocatedDiskTransfer transfer in DiskTransferLookup.Meant(AttemptSearch(target, find), target, CanGoOn)) Resume(transfer, target);
     }
+
+    private static bool CanGoOn(LocatedDiskTransfer transfer) => transfer.Status.State is
+        Engine.Disks.DiskTransferState.Suspended or Engine.Disks.DiskTransferState.Failed or Engine.Disks.DiskTransferState.Cancelled;
 
     private void Resume(LocatedDiskTransfer transfer, object target)
     {

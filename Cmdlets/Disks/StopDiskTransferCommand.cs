@@ -21,9 +21,10 @@ public sealed class StopDiskTransferCommand : DiskTransferSelectionCmdlet
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
+    private protected override bool IsMeant(LocatedDiskTransfer transfer) => !transfer.Status.HasEnded;
+
     private protected override void ProcessTransfer(LocatedDiskTransfer transfer, object target)
     {
-        if (transfer.Status.HasEnded && target is string path && new DiskPathPattern(path).MayBeNone) return;
         if (!ShouldProcess(transfer.Title, "Stop")) return;
         DiskTransferStatus? status = Attempt(target, token => transfer.Host.Disks.CancelDiskTransferAsync(transfer.Id, token));
         if (status is not null && PassThru) WriteObject(DiskTransfer.From(status));

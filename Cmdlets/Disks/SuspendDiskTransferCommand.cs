@@ -19,9 +19,10 @@ public sealed class SuspendDiskTransferCommand : DiskTransferSelectionCmdlet
     [Parameter]
     public SwitchParameter PassThru { get; set; }
 
+    private protected override bool IsMeant(LocatedDiskTransfer transfer) => !transfer.Status.HasEnded;
+
     private protected override void ProcessTransfer(LocatedDiskTransfer transfer, object target)
     {
-        if (transfer.Status.HasEnded && target is string path && new DiskPathPattern(path).MayBeNone) return;
         if (!ShouldProcess(transfer.Title, "Suspend")) return;
         DiskTransferStatus? status = Attempt(target, token => transfer.Host.Disks.SuspendDiskTransferAsync(transfer.Id, token));
         if (status is not null && PassThru) WriteObject(DiskTransfer.From(status));

@@ -29,6 +29,7 @@ internal sealed class DiskArrival : IAsyncDisposable
     private readonly Channel<long> wanted = Channel.CreateUnbounded<long>();
     private readonly Dictionary<long, int> attempts = [];
     private readonly List<Task> running = [];
+    private volatile DiskVerification? verification;
 
     public DiskArrival(
         IncompleteDiskPlace place, DiskBlocks blocks, IWritableDisk disk, DiskDigestFile digests, IIncompleteDisks store, int channels,
@@ -54,7 +55,7 @@ internal sealed class DiskArrival : IAsyncDisposable
         if (!connections.TryAdd(connection)) return;
         try
         {
-            new DiskBlockReceiver(connection, blocks, disk, digests, ledger, AskAgain).Run();
+            new DiskBlockReceiver(connection, blocks, disk, digests, ledger, WasTold, AskAgain).Run();
         }
         catch (MigrationException error)
         {
@@ -128,12 +129,15 @@ internal sealed class DiskArrival : IAsyncDisposable
         }
 
         var compared = Channel.CreateUnbounded<(long First, long End)>();
-        var verification = new DiskVerification(disk, blocks, digests, ledger);
+        var reading = new DiskVerification(disk, blocks, digests, ledger);
+        verification = reading;
         running.Add(WatchAsync(Task.Factory.StartNew(
-            () => verification.Run(plan.TrustedBlocks, plan.ComparesRest, compared.Writer, AskAgain, stop.Token),
+            () => reading.Run(plan.TrustedBlocks, plan.ComparesRest, compared.Writer, AskAgain, stop.Token),
             CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         running.Add(WatchAsync(TellDigestsAsync(compared.Reader)));
     }
+
+    private bool WasTold(long first, long count) => verification?.HasCompared(first, count) ?? false;
 
     private async Task TellDigestsAsync(ChannelReader<(long First, long End)> compared)
     {

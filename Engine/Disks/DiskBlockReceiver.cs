@@ -12,10 +12,14 @@ namespace VmMigration.Engine.Disks;
 /// <param name="disk">Takes the contents.</param>
 /// <param name="digests">Takes the digests.</param>
 /// <param name="ledger">Told of every block that is in place.</param>
+/// <param name="wasTold">Whether the source was told the digests of a run of blocks, so that it can know them to be the same.</param>
 /// <param name="askAgain">Asks the source for a block once more.</param>
 internal sealed class DiskBlockReceiver(
-    DataConnection connection, DiskBlocks blocks, IWritableDisk disk, DiskDigestFile digests, BlockLedger ledger, Action<long> askAgain)
+    DataConnection connection, DiskBlocks blocks, IWritableDisk disk, DiskDigestFile digests, BlockLedger ledger,
+    Func<long, long, bool> wasTold, Action<long> askAgain)
 {
+    private static readonly byte[] placed = MakePlaced();
+
     private readonly byte[] head = new byte[FrameHeader.SizeBytes];
     private readonly byte[] payload = GC.AllocateUninitializedArray<byte>(DiskBlockFrame.MaxPayloadBytes, pinned: true);
     private byte[]? decoded;
@@ -48,6 +52,7 @@ internal sealed class DiskBlockReceiver(
             case FrameType.DiskBlock when received.Length >= DiskBlockFrame.BlockHeadBytes:
                 ReadOnlySpan<byte> contents = received[DiskBlockFrame.BlockHeadBytes..];
                 TakeBlock(DiskBlockFrame.ReadBlock(received, contents.Length, blocks), contents);
+                connection.Send(placed);
                 break;
             case FrameType.DiskZeros:
                 (long first, long count) = DiskBlockFrame.ReadRun(received, blocks);
@@ -57,6 +62,13 @@ internal sealed class DiskBlockReceiver(
                 break;
             case FrameType.DiskSame:
                 (long same, long sameCount) = DiskBlockFrame.ReadRun(received, blocks);
+                if (!wasTold(same, sameCount))
+                {
+                    throw new MigrationException(
+                        MigrationErrorReason.ProtocolViolation,
+                        $"The source says that {sameCount} blocks from {same} on are the same, and was not told what they are.");
+                }
+
                 digests.WriteRange(same, sameCount);
                 ledger.Place(same, sameCount);
                 break;
@@ -83,6 +95,13 @@ internal sealed class DiskBlockReceiver(
         disk.Write(DiskBlocks.OffsetOf(block.Block), contents);
         digests.Set(block.Block, block.Digest);
         ledger.Place(block.Block, 1);
+    }
+
+    private static byte[] MakePlaced()
+    {
+        byte[] frame = new byte[FrameHeader.SizeBytes];
+        new FrameHeader(FrameType.DiskPlaced, 0).Write(frame);
+        return frame;
     }
 
     private bool TryDecode(DiskBlockHead block, ref ReadOnlySpan<byte> contents)

@@ -5,20 +5,26 @@ using ZstdSharp;
 namespace VmMigration.Engine.Disks;
 
 /// <summary>Sends what the queue hands out over one data connection: read into the frame behind its head, so that one send carries both.</summary>
+/// <remarks>
+/// Blocks that the destination has not answered are bounded: buffers on the way may hold many, and all of them are lost where the link breaks.
+/// </remarks>
 /// <param name="queue">Says what to do.</param>
 /// <param name="disk">Where the contents come from.</param>
 /// <param name="connection">Used by the calling thread.</param>
+/// <param name="maxUnanswered">Most blocks under way on this connection.</param>
 /// <param name="compression">Whether contents are compressed.</param>
 /// <param name="limit">Shared by all connections.</param>
 /// <param name="counts">Counts what is sent.</param>
 internal sealed class DiskBlockSender(
-    DiskSendQueue queue, IDiskContents disk, DataConnection connection, DiskCompression compression, BandwidthLimit limit,
+    DiskSendQueue queue, IDiskContents disk, DataConnection connection, int maxUnanswered, DiskCompression compression, BandwidthLimit limit,
     DiskTransferCounts counts)
 {
     private readonly DiskBlocks blocks = new(disk.SizeBytes);
     private readonly byte[] frame =
         GC.AllocateUninitializedArray<byte>(DiskBlockFrame.HeadBytes + DiskBlocks.BlockBytes, pinned: true);
 
+    private readonly byte[] answer = new byte[FrameHeader.SizeBytes];
+    private int unanswered;
     private byte[]? compressed;
     private Compressor? compressor;
 
@@ -46,6 +52,13 @@ internal sealed class DiskBlockSender(
         {
             SendRun(FrameType.DiskZeros, item.First, item.Count, cancellationToken);
             counts.AddZero(blocks.LengthOf(item.First, item.Count));
+            return;
+        }
+
+        if (item.Kind == DiskSendKind.Same)
+        {
+            SendRun(FrameType.DiskSame, item.First, item.Count, cancellationToken);
+            counts.AddUnchanged(blocks.LengthOf(item.First, item.Count));
             return;
         }
 
@@ -90,7 +103,22 @@ internal sealed class DiskBlockSender(
         }
 
         DiskBlockFrame.WriteBlock(bytes, head, bytes.Length - DiskBlockFrame.HeadBytes);
+        while (unanswered >= maxUnanswered) ReceiveAnswer();
         Send(bytes, cancellationToken);
+        unanswered++;
+    }
+
+    private void ReceiveAnswer()
+    {
+        connection.Receive(answer);
+        FrameHeader header = FrameHeader.Read(answer, maxPayloadBytes: 0);
+        if (header.Type != FrameType.DiskPlaced)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.ProtocolViolation, $"The destination sent {header.Type} on a disk's data connection.");
+        }
+
+        unanswered--;
     }
 
     private void SendRun(FrameType type, long first, long count, CancellationToken cancellationToken)

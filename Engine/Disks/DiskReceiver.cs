@@ -138,7 +138,7 @@ internal sealed class DiskReceiver : IIncomingDisk
         {
             return await store.KeepAsync(place.TransferId, failure.Reason, failure.Message).ConfigureAwait(false);
         }
-        catch (MigrationException error)
+        catch (Exception error)
         {
             // Its record stays as it was: the next opening of the host keeps the fragment.
             log.Error(error, "What arrived of disk {Path} could not be made a fragment", place.DestinationPath);

@@ -17,4 +17,7 @@ internal enum DiskSendKind
 
     /// <summary>Read and send once more.</summary>
     Repair = 4,
+
+    /// <summary>They are zeros on both sides: say so.</summary>
+    Same = 5,
 }

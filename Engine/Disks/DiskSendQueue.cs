@@ -144,10 +144,27 @@ internal sealed class DiskSendQueue
     private DiskSendItem FindCompared()
     {
         (long first, ReadOnlyMemory<byte> digests) = told.Peek();
-        int offset = (int)((next - first) * BlockDigests.DigestBytes);
-        UInt128 expected = BlockDigests.Read(digests.Span[offset..]);
-        if (offset + BlockDigests.DigestBytes == digests.Length) told.Dequeue();
-        return new(DiskSendKind.Compare, next, 1, expected);
+        ReadOnlySpan<byte> left = digests.Span[(int)((next - first) * BlockDigests.DigestBytes)..];
+        UInt128 expected = BlockDigests.Read(left);
+        long zeros = CountZeroBlocks();
+        DiskSendItem item = zeros > 0 ? FindZeros(left, zeros) : new(DiskSendKind.Compare, next, 1, expected);
+        if (item.Count * BlockDigests.DigestBytes == left.Length) told.Dequeue();
+        return item;
+    }
+
+    /// <summary>As many blocks of a hole as are alike at the destination: nothing has to be read for them.</summary>
+    private DiskSendItem FindZeros(ReadOnlySpan<byte> left, long zeros)
+    {
+        long most = Math.Min(zeros, left.Length / BlockDigests.DigestBytes);
+        bool same = BlockDigests.Read(left) == blocks.ZeroDigestOf(next);
+        long count = 1;
+        while (count < most
+            && BlockDigests.Read(left[(int)(count * BlockDigests.DigestBytes)..]) == blocks.ZeroDigestOf(next + count) == same)
+        {
+            count++;
+        }
+
+        return new(same ? DiskSendKind.Same : DiskSendKind.Zeros, next, count);
     }
 
     /// <summary>How many blocks from the next one on lie wholly in a hole.</summary>

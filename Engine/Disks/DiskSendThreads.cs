@@ -7,6 +7,9 @@ namespace VmMigration.Engine.Disks;
 internal sealed class DiskSendThreads(
     DiskSendQueue queue, IDiskContents disk, DiskCompression compression, BandwidthLimit limit, DiskTransferCounts counts) : IAsyncDisposable
 {
+    // 16 MiB in all: what a broken link costs at most.
+    private const int MaxUnansweredBlocks = 16;
+
     private readonly List<DataConnection> connections = [];
     private readonly List<Task> running = [];
     private readonly CancellationTokenSource stop = new();
@@ -24,10 +27,11 @@ internal sealed class DiskSendThreads(
                 for (int i = 0; i < channels; i++) connections.Add(dialer.ConnectData(i, cancellationToken, ConnectionRole.DiskData));
             },
             cancellationToken).ConfigureAwait(false);
+        int maxUnanswered = Math.Max(1, MaxUnansweredBlocks / channels);
         foreach (DataConnection connection in connections)
         {
             running.Add(Task.Factory.StartNew(
-                () => Run(connection), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+                () => Run(connection, maxUnanswered), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
         }
     }
 
@@ -41,11 +45,11 @@ internal sealed class DiskSendThreads(
         stop.Dispose();
     }
 
-    private void Run(DataConnection connection)
+    private void Run(DataConnection connection, int maxUnanswered)
     {
         try
         {
-            new DiskBlockSender(queue, disk, connection, compression, limit, counts).Run(stop.Token);
+            new DiskBlockSender(queue, disk, connection, maxUnanswered, compression, limit, counts).Run(stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

@@ -124,6 +124,7 @@ internal sealed class DiskSender : IDisposable
         await told.SendAsync(
             FrameType.DiskStart, new(channels, disk.SizeBytes, generation), ControlMessages.Default.DiskStartMessage, cancel).ConfigureAwait(false);
         ControlFrame frame = await ReceiveAsync(told, answerLimit, cancel).ConfigureAwait(false);
+        if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
         DiskPlanMessage plan = frame.Expect(FrameType.DiskPlan).Read(ControlMessages.Default.DiskPlanMessage);
         if (plan.TrustedBlocks < 0 || plan.TrustedBlocks > new DiskBlocks(disk.SizeBytes).Count)
         {
@@ -138,12 +139,28 @@ internal sealed class DiskSender : IDisposable
         await threads.StartAsync(dialer, channels, cancel).ConfigureAwait(false);
         await FollowAsync(told, sending, threads, cancel).ConfigureAwait(false);
         RequireUnchanged();
+        PassOnToVerifying();
         await told.SendAsync(FrameType.DiskStore, default, cancel).ConfigureAwait(false);
 
         // From here on the disk may have its final name: only the destination knows.
-        frame = await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+        frame = await ReceiveLastWordAsync(told).ConfigureAwait(false);
         if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
         frame.Expect(FrameType.DiskStored);
+    }
+
+    private async Task<ControlFrame> ReceiveLastWordAsync(TransferConversation told)
+    {
+        try
+        {
+            return await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MigrationException error) when (error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut)
+        {
+            throw new MigrationException(
+                error.Reason,
+                $"All of the disk is at its destination, which did not say whether it is '{request.Offer.DestinationPath}' by now: {error.Message}",
+                "Look whether the file is there. If it is not, start the transfer again: it goes on from what has arrived.", error);
+        }
     }
 
     private void Begin(DiskSendQueue sending)
@@ -216,6 +233,16 @@ internal sealed class DiskSender : IDisposable
                 string digest = frame.Expect(FrameType.DiskComplete).Read(ControlMessages.Default.DiskCompleteMessage).Digest;
                 feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
                 return true;
+        }
+    }
+
+    /// <summary>A disk may be complete before anybody looked how far it is, or while it is suspended with nothing left to send.</summary>
+    private void PassOnToVerifying()
+    {
+        lock (gate)
+        {
+            if (feed.Current.State == DiskTransferState.Suspended) feed.MoveTo(DiskTransferState.Transferring);
+            if (feed.Current.State == DiskTransferState.Transferring) feed.MoveTo(DiskTransferState.Verifying);
         }
     }
 

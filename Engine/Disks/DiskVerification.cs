@@ -15,8 +15,16 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
     /// <summary>Most digests that are told at once.</summary>
     public const int MaxDigests = 4096;
 
-    private readonly byte[] buffer = GC.AllocateUninitializedArray<byte>(DiskBlocks.BlockBytes, pinned: true);
-    private DiskExtent extent;
+    // The transfer can end no sooner than this: a continued one consists of little else.
+    private static readonly int readers = Math.Clamp(Environment.ProcessorCount, 1, 4);
+
+    private long comparedFirst = long.MaxValue;
+    private long comparedEnd;
+    private long nextTrusted = -1;
+
+    /// <summary>Whether the source may have been told the digests of a run of blocks.</summary>
+    public bool HasCompared(long first, long count) =>
+        first >= Interlocked.Read(ref comparedFirst) && first + count <= Interlocked.Read(ref comparedEnd);
 
     /// <summary>Reads it all. Blocks the calling thread.</summary>
     /// <param name="trustedBlocks">The first blocks, which are there for good.</param>
@@ -30,42 +38,48 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
     {
         if (comparesRest) Compare(trustedBlocks, compared, cancellationToken);
         compared.Complete();
-        for (long block = 0; block < trustedBlocks; block++)
+
+        // Each has a thread of its own, which waits for storage.
+        Task[] reading = new Task[(int)Math.Min(readers, trustedBlocks)];
+        for (int i = 0; i < reading.Length; i++)
+        {
+            reading[i] = Task.Factory.StartNew(
+                () => Verify(trustedBlocks, askAgain, cancellationToken), CancellationToken.None, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
+        }
+
+        Task.WhenAll(reading).GetAwaiter().GetResult();
+        ledger.EndVerification();
+    }
+
+    private void Verify(long trustedBlocks, Action<long> askAgain, CancellationToken cancellationToken)
+    {
+        var reader = new DiskBlockReader(disk, blocks);
+        for (long block = Interlocked.Increment(ref nextTrusted); block < trustedBlocks; block = Interlocked.Increment(ref nextTrusted))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (Read(block) == digests[block]) continue;
+            if (reader.DigestOf(block) == digests[block]) continue;
             ledger.Remove(block);
             askAgain(block);
         }
-
-        ledger.EndVerification();
     }
 
     private void Compare(long firstBlock, ChannelWriter<(long First, long End)> compared, CancellationToken cancellationToken)
     {
+        var reader = new DiskBlockReader(disk, blocks);
+        Interlocked.Exchange(ref comparedFirst, firstBlock);
         long told = firstBlock;
         for (long block = firstBlock; block < blocks.Count; block++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            digests.Note(block, Read(block));
+            digests.Note(block, reader.DigestOf(block));
 
             // The first ones soon, so that the source can begin.
-            if (block + 1 - told < MaxDigests && block + 1 - told < Math.Max(16, told - firstBlock)) continue;
+            bool tells = block + 1 == blocks.Count || block + 1 - told >= Math.Clamp(told - firstBlock, 16, MaxDigests);
+            if (!tells) continue;
+            Interlocked.Exchange(ref comparedEnd, block + 1);
             compared.TryWrite((told, block + 1));
             told = block + 1;
         }
-
-        if (told < blocks.Count) compared.TryWrite((told, blocks.Count));
-    }
-
-    private UInt128 Read(long block)
-    {
-        long offset = DiskBlocks.OffsetOf(block);
-        int length = blocks.LengthOf(block);
-        if (offset < extent.OffsetBytes || offset >= extent.EndBytes) extent = disk.FindExtent(offset);
-        if (extent.IsZero && extent.EndBytes >= offset + length) return blocks.ZeroDigestOf(block);
-        Span<byte> contents = buffer.AsSpan(0, length);
-        disk.Read(offset, contents);
-        return BlockDigests.Of(contents);
     }
 }

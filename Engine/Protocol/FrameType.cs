@@ -40,6 +40,7 @@ internal enum FrameType : ushort
     DiskBlock = 80,
     DiskZeros = 81,
     DiskSame = 82,
+    DiskPlaced = 83,
 
     DiskStart = 90,
     DiskPlan = 91,

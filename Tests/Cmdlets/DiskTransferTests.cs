@@ -175,6 +175,17 @@ public sealed class DiskTransferTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Of_a_disk_s_transfers_to_several_places_the_one_that_can_go_on_is_meant()
+    {
+        session.RunClean($"Start-DiskTransfer {Disk} $a $b -DestinationPath first.raw");
+        source.Disks.Complete();
+        session.RunClean($"Start-DiskTransfer {Disk} $a $b -DestinationPath second.raw");
+        DiskTransfer stopped = session.RunClean("Stop-DiskTransfer web01.raw -PassThru").Single<DiskTransfer>();
+        DiskTransfer resumed = session.RunClean("Resume-DiskTransfer web01.raw").Single<DiskTransfer>();
+        Assert.Equal(("/datastore/second.raw", stopped.DestinationPath), (resumed.DestinationPath, resumed.DestinationPath));
+    }
+
+    [Fact]
     public void A_completed_transfer_is_not_resumed()
     {
         source.Disks.CompletesAtOnce = true;

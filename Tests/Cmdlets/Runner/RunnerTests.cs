@@ -66,6 +66,35 @@ public sealed class RunnerTests
     }
 
     [Fact]
+    public async Task The_disk_example_resumes_what_it_interrupted_and_sends_only_the_rest()
+    {
+        JsonNode result = await RunExampleAsync(
+            "disk-transfer-resume.yaml", "--parameter", "size=64MiB", "--parameter", "bandwidth=16MiB");
+        JsonNode outputs = result["Run"]!["Outputs"]!;
+        Assert.Equal(("Continued", "Completed", true), ((string?)outputs["begun"], (string?)outputs["state"], (bool)outputs["identical"]!));
+        long interruptedAt = (long)outputs["interruptedAtBytes"]!;
+        Assert.InRange(interruptedAt, 1, (64 << 20) - 1);
+        Assert.Equal(interruptedAt, (long)outputs["resumedAtBytes"]!);
+        Assert.InRange((long)outputs["dataBytes"]!, 0, (64 << 20) - interruptedAt + (16 << 20));
+        Assert.Null(outputs["fragmentsLeft"]);
+    }
+
+    [Fact]
+    public async Task The_example_with_disks_moves_a_running_guest_and_its_disk()
+    {
+        string? obstacle = new QemuDemoGuest().FindObstacle() ?? await FindQemuObstacleAsync();
+        Assert.SkipWhen(obstacle is not null, obstacle ?? "");
+        JsonNode result = await RunExampleAsync(
+            "migrate-with-disks.yaml", "--parameter", "memory=384MiB", "--parameter", "disk=64MiB");
+        Assert.True((bool)result["MemoryVerified"]!);
+        JsonNode outputs = result["Run"]!["Outputs"]!;
+        Assert.Equal("kvm02", (string?)outputs["host"]);
+        Assert.EndsWith("/demo.raw", (string?)outputs["diskIsAt"], StringComparison.Ordinal);
+        // Half of the disk is holes.
+        Assert.InRange((long)outputs["diskBytesSent"]!, 32 << 20, 33 << 20);
+    }
+
+    [Fact]
     public async Task The_Linux_example_moves_a_running_guest_whose_console_goes_on_at_the_destination()
     {
         string? obstacle = new QemuDemoGuest().FindObstacle() ?? await FindQemuObstacleAsync();
