@@ -127,17 +127,17 @@ public sealed class DiskGarbageTests
     }
 
     [Theory]
-    [InlineData(FrameType.Grant)]
-    [InlineData(FrameType.DiskStore)]
-    [InlineData(FrameType.DiskBlock)]
-    public async Task A_frame_at_the_wrong_moment_ends_the_transfer(FrameType type)
+    [InlineData((int)FrameType.Grant)]
+    [InlineData((int)FrameType.DiskStore)]
+    [InlineData((int)FrameType.DiskBlock)]
+    public async Task A_frame_at_the_wrong_moment_ends_the_transfer(int type)
     {
         await using var bench = new TransferBench();
         bench.WriteSource(SampleBlocks.Contents(3));
         await using Transfer transfer = await bench.PrepareAsync(Cancellation);
         await using var source = new TransferConversation(
             await new MigrationDialer(transfer.Request.Offer.Offer).ConnectControlAsync(ConnectionRole.DiskControl, Cancellation));
-        await source.SendAsync(type, default, Cancellation);
+        await source.SendAsync((FrameType)type, default, Cancellation);
 
         ControlFrame frame = await source.ReceiveAsync(Cancellation);
 
