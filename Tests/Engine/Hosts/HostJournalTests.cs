@@ -143,7 +143,8 @@ public sealed class HostJournalTests : IDisposable
         Reopen();
 
         MigrationStatus found = Assert.Single(journal.ReadMigrations(MigrationRole.Source)).Status!;
-        Assert.Equal(status.Progress with { Passes = [] }, found.Progress with { Passes = [] });
+        Assert.Equal(status.Progress with { Passes = [], Disks = [] }, found.Progress with { Passes = [], Disks = [] });
+        Assert.Equal(status.Progress.Disks, found.Progress.Disks);
         Assert.Equal(status.Progress.Passes, found.Progress.Passes);
         Assert.Equal(status.State, found.State);
         Assert.Equal(status.Result!.PassDetails, found.Result!.PassDetails);

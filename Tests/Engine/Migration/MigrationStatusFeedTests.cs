@@ -11,6 +11,8 @@ public class MigrationStatusFeedTests
         (MigrationState From, MigrationState To)[] allowed =
         [
             (MigrationState.Setup, MigrationState.Precopy), (MigrationState.Setup, MigrationState.RolledBack),
+            (MigrationState.Setup, MigrationState.CopyingDisks), (MigrationState.CopyingDisks, MigrationState.Precopy),
+            (MigrationState.CopyingDisks, MigrationState.RolledBack),
             (MigrationState.Precopy, MigrationState.Switchover), (MigrationState.Precopy, MigrationState.RolledBack),
             (MigrationState.Switchover, MigrationState.Completed), (MigrationState.Switchover, MigrationState.RolledBack),
             (MigrationState.Switchover, MigrationState.Undecided), (MigrationState.Switchover, MigrationState.Postcopy),
