@@ -165,6 +165,35 @@ public sealed class FragmentDestinationTests : IDisposable
         Assert.Equal(DiskResumptionKind.Continued, place.Resumption.Kind);
     }
 
+    [Fact]
+    public async Task A_fragment_stays_on_the_file_system_its_disk_goes_to_and_leaves_no_directory_behind()
+    {
+        string elsewhere = Path.Combine("/dev/shm", $"vmmigration-test-{Guid.NewGuid():N}");
+        Assert.SkipWhen(new FragmentFiles().SharesMount("/dev/shm", bench.Datastore.Directory), "/dev/shm is no file system of its own here.");
+        Directory.CreateDirectory(elsewhere);
+        try
+        {
+            string path = Path.Combine(elsewhere, "disk.img");
+            DiskFragment fragment = await bench.LeaveFragmentAsync(5, StoreBench.Request(path));
+            Assert.Equal(Path.Combine(elsewhere, ".fragments", "here"), Path.GetDirectoryName(fragment.Path));
+
+            // One in the datastore cannot be moved there: it is left alone.
+            IncompleteDiskPlace other = await bench.Open().TakeAsync(StoreBench.Request(), Cancel);
+            Assert.Equal(DiskResumption.Fresh, other.Resumption);
+
+            FragmentStore store = bench.Open();
+            IncompleteDiskPlace place = await store.TakeAsync(StoreBench.Request(path), Cancel);
+            Assert.Equal(DiskResumptionKind.Continued, place.Resumption.Kind);
+            StoreBench.Write(store, place, SampleBlocks.Contents(8), 8);
+            await store.CompleteAsync(place.TransferId);
+            Assert.Equal([path], Directory.GetFileSystemEntries(elsewhere));
+        }
+        finally
+        {
+            Directory.Delete(elsewhere, recursive: true);
+        }
+    }
+
     private async Task CompleteAsync(string path, DiskTransferOptions options)
     {
         FragmentStore store = bench.Open();
