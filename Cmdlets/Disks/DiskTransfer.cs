@@ -35,6 +35,9 @@ public sealed record DiskTransfer
     /// <summary>What it began with.</summary>
     public required DiskResumption Resumption { get; init; }
 
+    /// <summary>What whoever copies the disk should know: that it is an overlay, for example; null for nothing.</summary>
+    public string? Notice { get; init; }
+
     /// <summary>When it was started, UTC.</summary>
     public required DateTimeOffset StartedAt { get; init; }
 
@@ -101,6 +104,7 @@ public sealed record DiskTransfer
         State = (DiskTransferState)status.State,
         PercentComplete = DiskTransferProgressRecord.PercentOf(status),
         Resumption = DiskResumption.From(status.Resumption),
+        Notice = status.Notice,
         StartedAt = status.StartedAt,
         EndedAt = status.EndedAt,
         SizeBytes = status.SizeBytes,

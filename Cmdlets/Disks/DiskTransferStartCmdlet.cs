@@ -92,6 +92,8 @@ public abstract class DiskTransferStartCmdlet : MigrationCmdlet
             IMigrationHost host = source();
             return new LocatedDiskTransfer(host, await begin(host, token).ConfigureAwait(false));
         });
-        if (transfer is not null) Started.Add(transfer);
+        if (transfer is null) return;
+        if (transfer.Status.Notice is { } notice) WriteWarning(notice);
+        Started.Add(transfer);
     }
 }
