@@ -6,7 +6,8 @@ namespace VmMigration.Engine.Disks;
 /// <summary>
 /// Disk images on this machine: what they are, and how they are opened. A file is qcow2 where it begins with that format's magic, is refused
 /// where it begins with that of a format which is not handled, and is raw otherwise; a guest that writes such a beginning onto a raw disk
-/// gets no more by it than a copy of its own bytes, unless what is inside is asked for.
+/// gets no more by it than a copy of its own bytes, unless what is inside is asked for. Formats of images below an overlay are only taken from
+/// its header, never guessed.
 /// </summary>
 internal static class DiskImage
 {
@@ -49,6 +50,8 @@ internal static class DiskImage
             ? null
             : await QemuImage.InspectAsync(resolved, format, cancellationToken).ConfigureAwait(false);
         if (info is not null) RequireWhole(info, resolved);
+        IReadOnlyList<string> below = info?.BackingFileName is null
+            ? [] : await ImageChain.TryFollowAsync(resolved, info, cancellationToken).ConfigureAwait(false) ?? [];
         return new()
         {
             HostName = hostName,
@@ -56,7 +59,7 @@ internal static class DiskImage
             Format = format,
             VirtualSizeBytes = info?.VirtualSizeBytes ?? status.SizeBytes,
             AllocatedBytes = status.AllocatedBytes,
-            Generation = GenerationOf(status),
+            Generation = ImageChain.ReadGeneration(GenerationOf(status), below),
             BackingPath = info?.FullBackingFileName ?? info?.BackingFileName,
             BackingFormat = QemuImage.FormatOf(info?.BackingFormat),
             IsBeingWritten = isBeingWritten,
@@ -117,7 +120,9 @@ internal static class DiskImage
         return head.StartsWith("LUKS"u8) && head.Length > 5 && head[4] == 0xba && head[5] == 0xbe ? "LUKS" : null;
     }
 
-    private static void RequireWhole(QemuImageInfo info, string path)
+    /// <summary>Refuses an image whose contents are not all its own, or cannot be read.</summary>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.DiskFormatUnsupported"/>.</exception>
+    public static void RequireWhole(QemuImageInfo info, string path)
     {
         string? obstacle = info.IsEncrypted ? "is encrypted"
             : info.FormatSpecific?.Text("data-file") is { } data ? $"keeps its contents in another file, '{data}'"

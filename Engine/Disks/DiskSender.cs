@@ -8,7 +8,8 @@ namespace VmMigration.Engine.Disks;
 /// <summary>The source's side of one disk transfer.</summary>
 internal sealed class DiskSender : IDisposable
 {
-    private const int DefaultChannels = 2;
+    /// <summary>Data connections where the engine is to choose.</summary>
+    public const int DefaultChannels = 2;
 
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(10);

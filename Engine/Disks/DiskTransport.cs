@@ -12,29 +12,26 @@ internal sealed class DiskTransport(ILogger log) : IDiskTransport
         DiskImage.DescribeAsync(hostName, path, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IOutgoingDisk> OpenAsync(
+    public async Task<IOutgoingDisk> OpenAsync(
         DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network,
         CancellationToken cancellationToken)
     {
-        RequireWholeFile(request.Options);
-        IDiskContents contents = FileDiskContents.Open(source.Path);
-        return Task.FromResult<IOutgoingDisk>(new OutgoingDisk(contents, source, request, feed, network, log));
+        SourceImage image = await SourceImage.OpenAsync(
+            source, request.Options, ChannelsOf(request.Options), cancellationToken).ConfigureAwait(false);
+        return new OutgoingDisk(image, source, request, feed, network, log);
     }
 
     /// <inheritdoc/>
     public IIncomingDisk Receive(IncomingDiskRequest request, IncompleteDiskPlace place, IIncompleteDisks store)
     {
-        RequireWholeFile(request.Options);
-        long sizeBytes = request.Source.Generation.SizeBytes;
+        DiskFormat? format = request.Options.DestinationFormat;
+        long sizeBytes = format is null ? request.Source.Generation.SizeBytes : request.Source.VirtualSizeBytes;
         return new DiskReceiver(
-            place, sizeBytes, request.Source.Generation, _ => Task.FromResult<IWritableDisk>(IncompleteDiskFile.Open(place.FilePath, sizeBytes)),
+            place, sizeBytes, request.Source.Generation,
+            cancellationToken => IncompleteImage.OpenAsync(
+                place.FilePath, format, sizeBytes, ChannelsOf(request.Options), log, cancellationToken),
             store, log);
     }
 
-    private static void RequireWholeFile(DiskTransferOptions options)
-    {
-        if (options.DestinationFormat is null) return;
-        throw new MigrationException(
-            MigrationErrorReason.PrerequisiteMissing, "This build copies image files as they are only.", "Leave DestinationFormat out.");
-    }
+    private static int ChannelsOf(DiskTransferOptions options) => options.Channels == 0 ? DiskSender.DefaultChannels : options.Channels;
 }

@@ -9,18 +9,18 @@ internal sealed class OutgoingDisk : IOutgoingDisk
     private readonly IDiskContents contents;
     private readonly DiskSender sender;
 
-    /// <param name="contents">What is copied; taken over.</param>
+    /// <param name="image">What is copied; taken over.</param>
     /// <param name="source">The image.</param>
     /// <param name="request">Where it goes, and how.</param>
     /// <param name="feed">Is told of its progress.</param>
     /// <param name="network">Where its connections start; null for the ordinary network.</param>
     /// <param name="log">The host's log.</param>
     public OutgoingDisk(
-        IDiskContents contents, DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network, ILogger log)
+        SourceImage image, DiskDescription source, DiskTransferRequest request, DiskTransferStatusFeed feed, ISocketPlace? network, ILogger log)
     {
-        this.contents = contents;
+        contents = image.Contents;
         sender = new(
-            request, contents, source.Generation, () => DiskImage.ReadGeneration(source.Path), new(request.Offer.Offer, network), feed, log);
+            request, contents, source.Generation, image.ReadGeneration, new(request.Offer.Offer, network), feed, log);
     }
 
     /// <inheritdoc/>

@@ -9,7 +9,8 @@ namespace VmMigration.Engine.Disks;
 internal static class QemuImage
 {
     private const string Name = "qemu-img";
-    private const string InstallAction =
+    /// <summary>How it comes onto a machine.</summary>
+    public const string InstallAction =
         "Install it: 'apt-get install qemu-utils' on Debian and Ubuntu, 'dnf install qemu-img' on Fedora.";
 
     private static readonly TimeSpan limit = TimeSpan.FromSeconds(60);
@@ -53,6 +54,18 @@ internal static class QemuImage
         if (result.ExitCode == 0) return;
         throw new MigrationException(
             MigrationErrorReason.SystemCallFailed, $"'{path}' could not be made: {Words(result)}", "Mend the reason, and start the transfer again.");
+    }
+
+    /// <summary>
+    /// Frees what an image that was not closed counts as used and does not use (qemu-img(1), check -r leaks); what it says is damaged is left.
+    /// </summary>
+    /// <returns>What is damaged; null for nothing.</returns>
+    /// <exception cref="MigrationException"><see cref="MigrationErrorReason.PrerequisiteMissing"/>; <see cref="MigrationErrorReason.TimedOut"/>.</exception>
+    public static async Task<string?> RepairLeaksAsync(string path, DiskFormat format, CancellationToken cancellationToken)
+    {
+        BufferedCommandResult result =
+            await RunAsync(["check", "-q", "-r", "leaks", "-f", NameOf(format), path], cancellationToken).ConfigureAwait(false);
+        return result.ExitCode == 0 ? null : $"exit code {result.ExitCode} of '{Name} check': {Words(result)}";
     }
 
     /// <summary>A format as QEMU names it.</summary>
