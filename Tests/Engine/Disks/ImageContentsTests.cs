@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Serilog;
 using VmMigration.Engine.Disks;
+using VmMigration.Engine.Native;
 using Xunit;
 
 namespace VmMigration.Engine.Tests.Disks;
@@ -73,7 +74,7 @@ public sealed class ImageContentsTests : IDisposable
 
         QemuImages.AssertEqual(raw, "raw", image, "qcow2");
         QemuImages.AssertSound(image);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(image));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, FileStatus.TryRead(image)!.Value.Permissions);
     }
 
     [Fact]
@@ -104,17 +105,20 @@ public sealed class ImageContentsTests : IDisposable
         await using (disk)
         {
             int started = 0;
-            Task<MigrationException>[] work = [.. Enumerable.Range(0, 4).Select(one => Task.Run(() => Assert.Throws<MigrationException>(() =>
+            void Work(int one)
             {
                 byte[] block = new byte[MiB];
                 new Random(one).NextBytes(block);
-                while (true)
+                while (!Cancel.IsCancellationRequested)
                 {
                     if (one % 2 == 0) disk.Write(one * 8L * MiB, block);
                     else disk.Read(one * 8L * MiB, block);
                     Interlocked.Increment(ref started);
                 }
-            }), Cancel))];
+            }
+
+            Task<MigrationException>[] work =
+                [.. Enumerable.Range(0, 4).Select(one => Task.Run(() => Assert.Throws<MigrationException>(() => Work(one)), Cancel))];
             while (Volatile.Read(ref started) < 8) await Task.Delay(1, Cancel);
             using Process server = Process.GetProcessById(((ImageContents)disk).ServerProcessId);
             server.Kill();
