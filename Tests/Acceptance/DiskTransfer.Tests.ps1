@@ -110,7 +110,7 @@ Describe 'DiskTransfer' {
         (Get-FileHash $there/demo.raw).Hash | Should -Be $hash
     }
 
-    It 'converts to qcow2 and back' {
+    It 'converts to qcow2 what is inside' {
         if (-not (Get-Command qemu-img, qemu-nbd -ErrorAction Ignore)) { Set-ItResult -Skipped -Because 'qemu-img or qemu-nbd is not installed' }
         $converted = Start-DiskTransfer demo.raw disk01 disk02 -DestinationPath demo.qcow2 -DestinationFormat Qcow2 -Wait
         $converted.State | Should -Be Completed
