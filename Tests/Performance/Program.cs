@@ -1,5 +1,6 @@
 using System.CommandLine;
 using VmMigration.Performance;
+using VmMigration.Performance.Disks;
 
 // Side-by-side measurements. Each is a command of its own; none is part of the tests.
 var rounds = new Option<int>("--rounds") { Description = "Rounds; each measures every way once, in changing order.", DefaultValueFactory = _ => 5 };
@@ -60,5 +61,20 @@ var paths = new Command(
 };
 paths.SetAction((parse, cancellationToken) => new PathComparison(parse.GetValue(memory)).RunAsync(parse.GetValue(rounds), cancellationToken));
 
-var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link };
+var size = new Option<int>("--size") { Description = "Size of the image in MiB; half of it is data.", DefaultValueFactory = _ => 4096 };
+var directory = new Option<string?>("--directory")
+{
+    Description = "Where image and copies lie: a disk and a memory file system differ much. The system's temporary directory if not given.",
+};
+var diskChannels = new Option<int>("--channels") { Description = "Data connections; 0 lets the engine choose.", DefaultValueFactory = _ => 0 };
+var disks = new Command(
+    "disks", "A half-sparse disk image over the loopback device: this engine, plain and TLS, against rsync, qemu-img convert to qemu-nbd, and cp.")
+{
+    rounds, size, directory, diskChannels,
+};
+disks.SetAction((parse, cancellationToken) => new DiskComparison(
+    parse.GetValue(size), parse.GetValue(directory), new() { Channels = parse.GetValue(diskChannels) })
+    .RunAsync(parse.GetValue(rounds), cancellationToken));
+
+var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link, disks };
 return await root.Parse(args).InvokeAsync();
