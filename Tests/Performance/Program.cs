@@ -67,13 +67,18 @@ var directory = new Option<string?>("--directory")
     Description = "Where image and copies lie: a disk and a memory file system differ much. The system's temporary directory if not given.",
 };
 var diskChannels = new Option<int>("--channels") { Description = "Data connections; 0 lets the engine choose.", DefaultValueFactory = _ => 0 };
+var diskWays = new Option<string[]>("--ways")
+{
+    Description = "Ways to measure, by the beginnings of their names: engine, cp, rsync, nbd. All if not given.",
+    AllowMultipleArgumentsPerToken = true,
+};
 var disks = new Command(
     "disks", "A half-sparse disk image over the loopback device: this engine, plain and TLS, against rsync, qemu-img convert to qemu-nbd, and cp.")
 {
-    rounds, size, directory, diskChannels,
+    rounds, size, directory, diskChannels, diskWays,
 };
 disks.SetAction((parse, cancellationToken) => new DiskComparison(
-    parse.GetValue(size), parse.GetValue(directory), new() { Channels = parse.GetValue(diskChannels) })
+    parse.GetValue(size), parse.GetValue(directory), new() { Channels = parse.GetValue(diskChannels) }, parse.GetValue(diskWays) ?? [])
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
 var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link, disks };

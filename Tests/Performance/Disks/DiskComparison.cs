@@ -10,7 +10,11 @@ namespace VmMigration.Performance.Disks;
 /// A half-sparse image copied over the loopback device, by this engine and by the tools that are used for that, in an order that is drawn
 /// anew in each round. The source's file is in the page cache for all; source and copy lie on one file system.
 /// </summary>
-internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransferOptions options)
+/// <param name="sizeMiB">Size of the image.</param>
+/// <param name="directory">Where image and copies lie; null takes the system's temporary directory.</param>
+/// <param name="options">How this engine copies.</param>
+/// <param name="selected">Beginnings of the names of the ways that are measured; empty for all.</param>
+internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransferOptions options, IReadOnlyList<string> selected)
 {
     private const double AimedRatio = 1;
 
@@ -42,7 +46,7 @@ internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransfe
                     runs[way.Name].Add(run);
                     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                         $"round {round + 1} {way.Name,-13} {run.Total.TotalSeconds,6:F2} s, on the storage after {run.Durable.TotalSeconds,6:F2} s,"
-                        + $" takes {run.AllocatedBytes >> 20} MiB"));
+                        + $" takes {run.AllocatedBytes >> 20} MiB{Describe(run.ProcessorTime)}"));
                 }
             }
 
@@ -57,21 +61,28 @@ internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransfe
 
     private async Task OpenAsync(DiskScratch scratch, List<IDiskCopyWay> ways, CancellationToken cancellationToken)
     {
-        ways.Add(await EngineCopy.OpenAsync(scratch, LinkSecurity.Plain, options, cancellationToken));
-        ways.Add(await EngineCopy.OpenAsync(scratch, LinkSecurity.Tls, options, cancellationToken));
-        ways.Add(new CpCopy());
-        if (CopyCommand.IsInstalled("rsync")) ways.Add(await RsyncCopy.StartAsync(scratch.MakeDirectory("copies"), cancellationToken));
-        else Console.WriteLine("rsync is not installed (package rsync): it is not measured.");
-        if (CopyCommand.IsInstalled("qemu-nbd") && CopyCommand.IsInstalled("qemu-img"))
+        foreach (LinkSecurity security in new[] { LinkSecurity.Plain, LinkSecurity.Tls })
         {
-            ways.Add(new NbdCopy(unordered: false));
-            ways.Add(new NbdCopy(unordered: true));
+            if (IsSelected(EngineCopy.NameOf(security))) ways.Add(await EngineCopy.OpenAsync(scratch, security, options, cancellationToken));
         }
-        else
+
+        if (IsSelected("cp")) ways.Add(new CpCopy());
+        if (IsSelected("rsync"))
         {
-            Console.WriteLine("qemu-img and qemu-nbd are not installed (package qemu-utils): they are not measured.");
+            if (CopyCommand.IsInstalled("rsync")) ways.Add(await RsyncCopy.StartAsync(scratch.MakeDirectory("copies"), cancellationToken));
+            else Console.WriteLine("rsync is not installed (package rsync): it is not measured.");
+        }
+
+        foreach (bool unordered in new[] { false, true })
+        {
+            if (!IsSelected(NbdCopy.NameOf(unordered))) continue;
+            if (CopyCommand.IsInstalled("qemu-nbd") && CopyCommand.IsInstalled("qemu-img")) ways.Add(new NbdCopy(unordered));
+            else Console.WriteLine($"qemu-img or qemu-nbd is not installed (package qemu-utils): {NbdCopy.NameOf(unordered)} is not measured.");
         }
     }
+
+    private bool IsSelected(string name) =>
+        selected.Count == 0 || selected.Any(beginning => name.StartsWith(beginning, StringComparison.OrdinalIgnoreCase));
 
     private static async Task<DiskRun> MeasureAsync(DiskScratch scratch, IDiskCopyWay way, CancellationToken cancellationToken)
     {
@@ -80,14 +91,18 @@ internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransfe
         {
             await way.PrepareAsync(target, scratch.SizeBytes, cancellationToken);
             scratch.Prepare();
+            using var process = Process.GetCurrentProcess();
+            TimeSpan before = process.TotalProcessorTime;
             long start = Stopwatch.GetTimestamp();
             await way.CopyAsync(scratch.ImagePath, target, cancellationToken);
             TimeSpan total = Stopwatch.GetElapsedTime(start);
+            process.Refresh();
+            TimeSpan spent = process.TotalProcessorTime - before;
             using (var copy = OpenFile.ForReading(target)) FileSync.Data(copy);
             TimeSpan durable = Stopwatch.GetElapsedTime(start);
             await way.FinishAsync();
             if (!scratch.IsCopied(target)) throw new InvalidOperationException($"The copy that {way.Name} made differs from the image.");
-            return new(total, durable, DiskScratch.CountAllocated(target));
+            return new(total, durable, DiskScratch.CountAllocated(target), way is EngineCopy ? spent : null);
         }
         finally
         {
@@ -95,6 +110,9 @@ internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransfe
             File.Delete(target);
         }
     }
+
+    private static string Describe(TimeSpan? processorTime) => processorTime is { } spent
+        ? string.Create(CultureInfo.InvariantCulture, $", {spent.TotalSeconds:F2} s of processor time") : "";
 
     private void Report(List<IDiskCopyWay> ways)
     {
@@ -119,10 +137,10 @@ internal sealed class DiskComparison(int sizeMiB, string? directory, DiskTransfe
         }
 
         IDiskCopyWay[] peers = [.. ways.Where(way => way.IsNetworkPeer)];
-        if (peers.Length == 0) return;
-        string own = ways[0].Name;
+        string own = EngineCopy.NameOf(LinkSecurity.Plain);
+        if (peers.Length == 0 || !runs.TryGetValue(own, out List<DiskRun?>? ownRuns)) return;
         IDiskCopyWay fastest = peers.MinBy(peer => PairedRatios.MedianOf(runs[peer.Name].Select(run => run!.Durable.TotalSeconds)))!;
-        double ratio = PairedRatios.Of("", own, runs[own], fastest.Name, runs[fastest.Name], run => run.Durable.TotalSeconds).Median;
+        double ratio = PairedRatios.Of("", own, ownRuns, fastest.Name, runs[fastest.Name], run => run.Durable.TotalSeconds).Median;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"Aim: {own} on the storage in at most the time of the fastest network peer ({fastest.Name}): ratio {ratio:F3}:"
             + $" {(ratio <= AimedRatio ? "met" : "missed")}"));

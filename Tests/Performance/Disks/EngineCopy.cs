@@ -19,13 +19,15 @@ internal sealed class EngineCopy : IDiskCopyWay
         Destination = destination;
     }
 
-    public string Name => $"engine {security.ToString().ToLowerInvariant()}";
+    public string Name => NameOf(security);
 
     public bool IsNetworkPeer => false;
 
     public LocalHost Source { get; }
 
     public LocalHost Destination { get; }
+
+    public static string NameOf(LinkSecurity security) => $"engine {security.ToString().ToLowerInvariant()}";
 
     /// <summary>Opens the hosts.</summary>
     public static async Task<EngineCopy> OpenAsync(

@@ -7,9 +7,11 @@ internal sealed class NbdCopy(bool unordered) : IDiskCopyWay
     private CopyCommand? server;
     private string port = "";
 
-    public string Name => unordered ? "nbd -W" : "nbd";
+    public string Name => NameOf(unordered);
 
     public bool IsNetworkPeer => true;
+
+    public static string NameOf(bool unordered) => unordered ? "nbd -W" : "nbd";
 
     public async Task PrepareAsync(string targetPath, long sizeBytes, CancellationToken cancellationToken)
     {
