@@ -67,10 +67,12 @@ internal sealed class MigrationPair : IAsyncDisposable
         IVirtualMachine source = await hypervisor.StartAsync(specification, cancellationToken);
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
         LinkCertificate? certificate = security == LinkSecurity.Tls ? LinkCertificate.Create() : null;
-        var listener = new MigrationListener(new(IPAddress.Loopback, 0), certificate, "destination", log, (_, _) => null);
+        DestinationMigration? ended = null;
+        var listener = new MigrationListener(new(IPAddress.Loopback, 0), certificate, "destination", log, (_, _) => ended?.Outcome);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
         var place = new BareVm(fault is null ? destination : fault(destination));
         var incoming = new DestinationMigration(place, request, journal, log);
+        ended = incoming;
         listener.Register(incoming);
         IPEndPoint endpoint = route is null ? listener.Endpoint : route(listener.Endpoint);
         IncomingOffer offer = listener.MakeOffer(incoming) with { Address = endpoint.Address.ToString(), Port = endpoint.Port };
@@ -115,6 +117,9 @@ internal sealed class MigrationPair : IAsyncDisposable
 
         return resumed;
     }
+
+    /// <summary>The destination's host lets nobody in to the migration any more, and answers what became of it, as from its journal.</summary>
+    public void CloseEntrance() => listener.Unregister(Incoming.MigrationId);
 
     /// <summary>Runs both sides to their ends.</summary>
     /// <param name="cancel">Cancels the migration at the source.</param>
