@@ -97,7 +97,7 @@ public class PostcopyRecoveryTests
         await PauseAsync(pair, cutting);
         await closing.CancelAsync();
         Assert.Equal(MigrationOutcome.DestinationReceives, await arriving.WaitAsync(patience, Cancellation));
-        pair.CloseEntrance();
+        pair.CloseEntrance(MigrationOutcome.DestinationReceives);
 
         MigrationException refusal = await Assert.ThrowsAsync<MigrationException>(() => pair.Outgoing.ResumeAsync(Cancellation));
 
