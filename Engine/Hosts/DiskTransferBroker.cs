@@ -98,7 +98,7 @@ public static class DiskTransferBroker
         IMigrationHost source, IMigrationHost destination, MobilityPathChoice path, CancellationToken cancellationToken)
     {
         List<PreflightFinding> findings = [];
-        await LinkPreflight.CheckAsync(source, destination, findings, cancellationToken).ConfigureAwait(false);
+        await LinkPreflight.CheckAsync(source, destination, path, findings, cancellationToken).ConfigureAwait(false);
         if (findings.FirstOrDefault(finding => finding.Severity == PreflightSeverity.Error) is { } link)
         {
             throw new MigrationException(MigrationErrorReason.LinkRefused, link.Message, link.RecommendedAction);

@@ -34,8 +34,11 @@ public sealed record HostDescription
     /// <summary>Version of the program that serves the host, as in <c>1.2.3</c>.</summary>
     public string EngineVersion { get; init; } = Engine.EngineVersion.Present;
 
-    /// <summary>What the host demands of the connections that carry VMs.</summary>
+    /// <summary>What the host demands of the connections that carry VMs on the address of its <see cref="Endpoint"/>.</summary>
     public LinkSecurity LinkSecurity { get; init; } = LinkSecurity.Plain;
+
+    /// <summary>What it demands of those that leave the machine or go over a mobility path: never less.</summary>
+    public LinkSecurity NetworkLinkSecurity { get; init; } = LinkSecurity.Plain;
 
     /// <summary>Addresses of the machine that mobility paths can be built on.</summary>
     public IReadOnlyList<string> PathAddresses { get; init; } = [];

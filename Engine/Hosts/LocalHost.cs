@@ -62,6 +62,7 @@ public sealed class LocalHost : IMigrationHost
             DatastoreDirectory = parts.Disks.Datastore.Directory,
             Endpoint = parts.Migrations.Endpoint.ToString(),
             LinkSecurity = parts.Link.Security,
+            NetworkLinkSecurity = parts.Link.NetworkSecurity,
             PathAddresses = PathAddressList.Choose(parts.Paths.Network, parts.Options),
             Paths = await parts.Paths.Prerequisites.FindObstaclesAsync(cancellationToken).ConfigureAwait(false),
             PathGatewayRefused = await parts.Paths.Prerequisites.FindGatewayObstacleAsync(cancellationToken).ConfigureAwait(false),

@@ -14,6 +14,8 @@ namespace VmMigration.Engine.Hosts;
 /// </summary>
 internal sealed class LocalHostMigrations : ILocalHostMigrations
 {
+    private static readonly TimeSpan keepAgainAfter = TimeSpan.FromSeconds(5);
+
     private readonly ConcurrentDictionary<Guid, RunningMigration<SourceMigration>> outgoing = new();
     private readonly ConcurrentDictionary<Guid, RunningMigration<DestinationMigration>> incoming = new();
     private readonly LocalHostParts parts;
@@ -119,7 +121,7 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     public async Task<MigrationStatus> ResumeMigrationAsync(Guid migrationId, bool force, CancellationToken cancellationToken)
     {
-        if (FindRunning(migrationId) is not { } running)
+        if (FindUnderWay(migrationId) is not { } running)
         {
             MigrationStatus ended = FindEnded(migrationId);
             if (ended.State == MigrationState.Undecided)
@@ -153,15 +155,16 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
                 "Ask the host that the migration went to. That this one does not know it says nothing about who owns the VM.");
     }
 
-    public Task<MigrationStatus> SettleMigrationAsync(Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken) =>
-        FindRunning(migrationId) is { } running
+    public async Task<MigrationStatus> SettleMigrationAsync(
+        Guid migrationId, MigrationOutcome outcome, CancellationToken cancellationToken) =>
+        FindUnderWay(migrationId) is { } running
             ? throw new MigrationException(
                 MigrationErrorReason.InvalidState, $"Migration {migrationId} is {running.Migration.Status.State} and decides by itself.")
-            : parts.Undecided.SettleAsync(migrationId, outcome, cancellationToken);
+            : await parts.Undecided.SettleAsync(migrationId, outcome, cancellationToken).ConfigureAwait(false);
 
     public async Task<MigrationStatus> CancelMigrationAsync(Guid migrationId, CancellationToken cancellationToken)
     {
-        if (FindRunning(migrationId) is not { } running) return FindEnded(migrationId);
+        if (FindUnderWay(migrationId) is not { } running) return FindEnded(migrationId);
         Task ending = running.CancelAsync();
 
         // The commit may have come first: then it neither ends now nor can it be cancelled.
@@ -185,9 +188,22 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
         }
         finally
         {
-            await inquiry.DisposeAsync().ConfigureAwait(false);
-            await listener.DisposeAsync().ConfigureAwait(false);
-            closing.Dispose();
+            // Each is closed, whatever the others throw.
+            try
+            {
+                await inquiry.DisposeAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                try
+                {
+                    await listener.DisposeAsync().ConfigureAwait(false);
+                }
+                finally
+                {
+                    closing.Dispose();
+                }
+            }
         }
     }
 
@@ -300,34 +316,60 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
 
     private async Task SendAsync(SourceMigration migration, LocalPathUse? path, CancellationToken cancel)
     {
-        MigrationStatus status;
         try
         {
-            status = await migration.RunAsync(cancel, closing.Token).ConfigureAwait(false);
+            await KeepEndAsync(await migration.RunAsync(cancel, closing.Token).ConfigureAwait(false), cancel).ConfigureAwait(false);
         }
         finally
         {
             if (path is not null) await path.EndAsync(mayBeAsked: false).ConfigureAwait(false);
         }
+    }
 
-        KeepEnd(status);
+    /// <summary>
+    /// Keeps the last status, and tries that again while the journal cannot be written: until then the status is only in memory, and what the
+    /// destination says of an undecided migration could not be recorded either.
+    /// </summary>
+    private async Task KeepEndAsync(MigrationStatus status, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                KeepEnd(status);
+                return;
+            }
+            catch (MigrationException error)
+            {
+                parts.Logger.Error(error, "The last status of migration {MigrationId} could not be kept; it is tried again", status.Id);
+                await Task.Delay(keepAgainAfter, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (cancellationToken.IsCancellationRequested) return;
+            }
+        }
     }
 
     private void KeepEnd(MigrationStatus status)
     {
-        try
+        // One at a time: once it is kept somebody else may settle it, and what that saves must stay.
+        lock (gate)
         {
+            if (!outgoing.ContainsKey(status.Id)) return;
             parts.Journal.SaveStatus(status);
-        }
-        catch (MigrationException error)
-        {
-            // Without its row the status stays in memory as long as the host is open.
-            parts.Logger.Error(error, "The last status of migration {MigrationId} could not be kept", status.Id);
-            return;
+            outgoing.TryRemove(status.Id, out _);
         }
 
-        outgoing.TryRemove(status.Id, out _);
         if (status.State == MigrationState.Undecided) inquiry.Begin(status.Id);
+    }
+
+    /// <summary>A migration that has not ended; null for one that has, whose last status the journal has then.</summary>
+    /// <exception cref="MigrationException">It has ended, and its last status cannot be kept.</exception>
+    private RunningMigration<SourceMigration>? FindUnderWay(Guid migrationId)
+    {
+        if (FindRunning(migrationId) is not { } running) return null;
+        if (!running.Migration.Status.HasEnded) return running;
+
+        KeepEnd(running.Migration.Status);
+        return null;
     }
 
     /// <summary>Serves again, after a restart of this host, what the destination still misses of a VM that runs there.</summary>
@@ -343,7 +385,10 @@ internal sealed class LocalHostMigrations : ILocalHostMigrations
                 .ConfigureAwait(false);
             var migration = new SourceMigration(place, request, parts.Options.Name, parts.Journal, parts.Logger, before: before);
             if (TryStart(() => outgoing[journaled.Entry.MigrationId] = new(
-                migration, async _ => KeepEnd(await migration.ContinueAsync(link, missing, closing.Token).ConfigureAwait(false)), closing.Token)))
+                migration,
+                async cancel => await KeepEndAsync(
+                    await migration.ContinueAsync(link, missing, closing.Token).ConfigureAwait(false), cancel).ConfigureAwait(false),
+                closing.Token)))
             {
                 return migration.Status;
             }

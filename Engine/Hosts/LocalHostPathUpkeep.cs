@@ -62,18 +62,25 @@ internal sealed class LocalHostPathUpkeep(
 
     private Task LookAtAsync(LocalPathEnd end) => end.Snapshot switch
     {
-        { State: MobilityPathState.Ready } when end.Prepared is not NatGatewayEnd && Elapsed(end) >= options.PathUnusedLimit =>
-            paths.RemoveUnusedAsync(end, "no migration took it up"),
-        { State: MobilityPathState.InUse } when end.IsLeaving && Elapsed(end) >= askingLimit =>
-            paths.RemoveUnusedAsync(end, "the source asks for the outcome no more"),
+        { State: MobilityPathState.Ready } when IsUnused(end) => paths.RemoveUnusedAsync(end, "no migration took it up", IsUnused),
+        { State: MobilityPathState.InUse } when IsAskedNoMore(end) =>
+            paths.RemoveUnusedAsync(end, "the source asks for the outcome no more", IsAskedNoMore),
         { State: MobilityPathState.Failed } when Elapsed(end) >= retryAfter => RetryAsync(end),
         _ => Task.CompletedTask,
     };
 
+    private bool IsUnused(LocalPathEnd end) => end is { Snapshot.State: MobilityPathState.Ready, Prepared: not NatGatewayEnd }
+        && Elapsed(end) >= options.PathUnusedLimit;
+
+    private bool IsAskedNoMore(LocalPathEnd end) => end.IsLeaving && Elapsed(end) >= askingLimit;
+
+    private bool IsIdle(LocalPathEnd end) => Elapsed(end) >= options.PathGatewayIdleLimit;
+
     private Task RetryAsync(LocalPathEnd end)
     {
         end.LastSignAt = clock.GetTimestamp();
-        return paths.RemoveUnusedAsync(end, "it could not be removed before");
+        return paths.RemoveUnusedAsync(
+            end, "it could not be removed before", failed => failed.Snapshot?.State == MobilityPathState.Failed);
     }
 
     private async Task LookAtGatewaysAsync(LocalPathEnd[] gateways)
@@ -89,10 +96,10 @@ internal sealed class LocalHostPathUpkeep(
                 end.LastSignAt = clock.GetTimestamp();
             }
 
-            if (count.BothLeft) await paths.RemoveUnusedAsync(end, "both hosts have left it").ConfigureAwait(false);
-            else if (Elapsed(end) >= options.PathGatewayIdleLimit)
+            if (count.BothLeft) await paths.RemoveUnusedAsync(end, "both hosts have left it", _ => true).ConfigureAwait(false);
+            else if (IsIdle(end))
             {
-                await paths.RemoveUnusedAsync(end, $"neither host used it for {options.PathGatewayIdleLimit}").ConfigureAwait(false);
+                await paths.RemoveUnusedAsync(end, $"neither host used it for {options.PathGatewayIdleLimit}", IsIdle).ConfigureAwait(false);
             }
         }
     }

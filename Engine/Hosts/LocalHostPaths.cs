@@ -219,10 +219,15 @@ internal sealed class LocalHostPaths : IAsyncDisposable
     }
 
     /// <summary>Removes an end that is neither in use nor gone; a failure is logged and stays with the end.</summary>
-    public async Task RemoveUnusedAsync(LocalPathEnd end, string why)
+    /// <param name="end">The end.</param>
+    /// <param name="why">For the log.</param>
+    /// <param name="isDue">
+    /// Looks once more whether it is to go, with nobody else changing it: a migration may have taken it and given it back meanwhile.
+    /// </param>
+    public async Task RemoveUnusedAsync(LocalPathEnd end, string why, Func<LocalPathEnd, bool> isDue)
     {
         using AsyncLock.Holder holder = await end.Changes.EnterAsync(CancellationToken.None).ConfigureAwait(false);
-        if (end.Snapshot is null || (end.Snapshot.State == MobilityPathState.InUse && !end.IsLeaving)) return;
+        if (end.Snapshot is null || (end.Snapshot.State == MobilityPathState.InUse && !end.IsLeaving) || !isDue(end)) return;
         log.Information("Removing path {PathId}: {Why}", end.Request.PathId, why);
         await TryRemoveLockedAsync(end).ConfigureAwait(false);
     }

@@ -44,7 +44,7 @@ public static class MigrationBroker
         StateContents contents = ChooseContents(vm, options, findings);
         int poisoned = await PoisonPreflight.CheckAsync(source, vm, contents, findings, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<VmDisk> disks = await DiskPreflight.CheckAsync(source, vm, contents, options, findings, cancellationToken).ConfigureAwait(false);
-        await LinkPreflight.CheckAsync(source, destination, findings, cancellationToken).ConfigureAwait(false);
+        await LinkPreflight.CheckAsync(source, destination, path, findings, cancellationToken).ConfigureAwait(false);
         findings.AddRange(await ChosenPath.CheckAsync(path, source, destination, cancellationToken).ConfigureAwait(false));
         if (findings.All(finding => finding.Severity != PreflightSeverity.Error))
         {

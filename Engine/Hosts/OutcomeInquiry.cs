@@ -97,7 +97,9 @@ internal sealed class OutcomeInquiry(
         // What arrived over a mobility path can be asked over no other network, and the path ended with the engine that used it.
         if (migration.Entry.State != MigrationJournalState.Undecided || migration.Request is not { Offer.PathId: null } request) return;
         if (IsMismatch(migration)) return;
-        asking.GetOrAdd(migration.Entry.MigrationId, _ => Task.Run(() => FollowAsync(migration.Entry, request.Offer, migration.OutcomeTicket!)));
+        // A post-copy that went on may become undecided once more.
+        Task Start(Guid id) => Task.Run(() => FollowAsync(migration.Entry, request.Offer, migration.OutcomeTicket!));
+        asking.AddOrUpdate(migration.Entry.MigrationId, Start, (id, before) => before.IsCompleted ? Start(id) : before);
     }
 
     /// <summary>Asks until the destination says something final, somebody else decides, or the host closes.</summary>

@@ -106,12 +106,15 @@ internal sealed class DestinationCommit(IIncomingVm place, IncomingRequest reque
     /// <returns>Whether the source may be told to run its copy.</returns>
     public async Task<bool> GiveUpAsync()
     {
+        // The record comes first: a host opened again on the owner's record runs the VM and tells a source that asks to remove its copy. So
+        // where that record cannot be replaced the copy stays, and only silence is true: the source keeps its own, paused.
+        bool recorded = await steps.TryAsync(
+            "record the rollback", () => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None)).ConfigureAwait(false);
+        if (IsOwner && !recorded) return false;
         bool removed = await steps.TryAsync("remove the incoming VM", place.RemoveAsync).ConfigureAwait(false);
 
-        // With the owner's record on disk and the copy not surely gone, only silence is true: the source keeps its copy paused.
+        // Likewise where the copy is not surely gone.
         if (IsOwner && !removed) return false;
-        await steps.TryAsync("record the rollback", () => RecordAsync(MigrationJournalState.RolledBack, CancellationToken.None))
-            .ConfigureAwait(false);
         outcome = MigrationOutcome.SourceOwns;
         return true;
     }

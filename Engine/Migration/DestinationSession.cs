@@ -76,14 +76,18 @@ internal sealed class DestinationSession(
         }
     }
 
-    /// <summary>Tells the source why, unless that ended it, and closes what is left.</summary>
+    /// <summary>Tells the source why, unless that ended it, and closes what is left once the source has heard.</summary>
     private async Task<DestinationSessionEnd> StopAsync(Task<DestinationSessionEnd> reading, DestinationSessionEnd end)
     {
         if (reading.IsCompleted) return end;
         MigrationException reason = end.Error ?? new(
             MigrationErrorReason.VmExited, $"The VM ended at the destination: {await vm.Exited.ConfigureAwait(false)}",
             "Its end took place after it had left; nothing is left of it at the source.");
-        await commit.TellAsync(control, reason, farewellLimit).ConfigureAwait(false);
+        bool told = await commit.TellAsync(control, reason, farewellLimit).ConfigureAwait(false);
+
+        // The source hangs up once it has heard. Closed before that, the connection is reset by the source's next frame, and the reset may
+        // overtake the word that was just said.
+        if (told) await Task.WhenAny(reading, Task.Delay(farewellLimit)).ConfigureAwait(false);
         await control.DisposeAsync().ConfigureAwait(false);
         await reading.ConfigureAwait(false);
         return end;

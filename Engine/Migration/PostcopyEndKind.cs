@@ -13,4 +13,7 @@ internal enum PostcopyEndKind
 
     /// <summary>The host closes while the link is broken: everything stays as it is.</summary>
     Abandoned = 3,
+
+    /// <summary>The destination's engine is another one, which cannot take the missing pages: neither copy can go on.</summary>
+    Stranded = 4,
 }

@@ -90,22 +90,31 @@ internal sealed class SourceEnding(IOutgoingVm place, MigrationRequest request, 
     }
 
     /// <summary>Nobody can say whether the VM runs at the destination.</summary>
-    public async Task KeepUndecidedAsync(Exception? cause)
+    /// <param name="cause">What was noticed; null for nothing.</param>
+    public Task KeepUndecidedAsync(Exception? cause)
     {
         MigrationStatus status = feed.Current;
-        MigrationException? mismatch = cause is MigrationException { Reason: MigrationErrorReason.MemoryMismatch } known ? known : null;
-        string message = mismatch?.Message
-            ?? $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
-                + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "")
-                + ". It is kept here, paused.";
+        string message = $"'{status.VmName}' was given to {status.DestinationHostName}, which does not say that it runs there"
+            + (cause is MigrationException { Reason: MigrationErrorReason.Undecided } ? $" ({cause.Message})" : "")
+            + ". It is kept here, paused.";
+        return KeepCopyAsync(
+            MigrationErrorReason.Undecided, message,
+            $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.");
+    }
+
+    /// <summary>The VM is the destination's, but cannot go on there without what is kept here.</summary>
+    /// <param name="cause">Says why, and what to do.</param>
+    public Task KeepCopyAsync(MigrationException cause) => KeepCopyAsync(cause.Reason, cause.Message, cause.RecommendedAction);
+
+    private async Task KeepCopyAsync(MigrationErrorReason reason, string message, string? action)
+    {
         await RecordAsync(MigrationJournalState.Undecided).ConfigureAwait(false);
         await steps.TryAsync("keep the VM paused", () => place.KeepUndecidedAsync(message)).ConfigureAwait(false);
         feed.MoveTo(MigrationState.Undecided, current => current with
         {
-            ErrorReason = mismatch?.Reason ?? MigrationErrorReason.Undecided,
+            ErrorReason = reason,
             ErrorMessage = message,
-            RecommendedAction = mismatch?.RecommendedAction
-                ?? $"Look on {status.DestinationHostName} whether the VM runs there; resume it here only if it does not.",
+            RecommendedAction = action,
         });
     }
 

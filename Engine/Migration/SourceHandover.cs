@@ -73,8 +73,8 @@ internal sealed class SourceHandover(SourceRun run, SourceEnding ending)
             case PostcopyEndKind.Completed:
                 await ending.CompleteAsync(end.Link, end.Error is null ? resumed : null, result, end.Error).ConfigureAwait(false);
                 break;
-            case PostcopyEndKind.Mismatch:
-                await ending.KeepUndecidedAsync(end.Error).ConfigureAwait(false);
+            case PostcopyEndKind.Mismatch or PostcopyEndKind.Stranded:
+                await ending.KeepCopyAsync(end.Error!).ConfigureAwait(false);
                 break;
             case PostcopyEndKind.Abandoned:
                 run.Log.Warning(

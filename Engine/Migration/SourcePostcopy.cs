@@ -18,13 +18,12 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
     private readonly IVirtualMachine vm;
     private readonly MigrationRequest request;
-    private readonly MigrationDialer dialer;
+    private readonly SourceRecovery recovery;
     private readonly TransferCounters counters;
     private readonly MigrationStatusFeed feed;
     private readonly ILogger log;
-    private readonly int channels;
     private readonly long pages;
-    private readonly Channel<Recovery> resumed = Channel.CreateBounded<Recovery>(1);
+    private readonly Channel<PostcopyRecovery> resumed = Channel.CreateBounded<PostcopyRecovery>(1);
     private readonly SemaphoreSlim resuming = new(1, 1);
     private readonly CancellationTokenSource stopDigest = new();
     private readonly Task<string>? digest;
@@ -47,11 +46,10 @@ internal sealed class SourcePostcopy : IAsyncDisposable
     {
         this.vm = vm;
         this.request = request;
-        this.dialer = dialer;
         this.counters = counters;
         this.feed = feed;
         this.log = log;
-        channels = link.Data.Count;
+        recovery = new(vm, dialer, link.Data.Count, log);
         pages = missing.Count;
 
         // From the memory itself, not from what is sent: so the way into the connections is verified too.
@@ -82,7 +80,9 @@ internal sealed class SourcePostcopy : IAsyncDisposable
                     broken = await ExplainAsync(link, error).ConfigureAwait(false);
                     if (link.Aborted is { Reason: MigrationErrorReason.VmExited } ended)
                     {
-                        return new(PostcopyEndKind.Completed, Summarize(null), link, Error: ended);
+                        // The destination waits for this before it lets go of what is left of the VM.
+                        await link.DisposeAsync().ConfigureAwait(false);
+                        return new(PostcopyEndKind.Completed, Summarize(null), null, Error: ended);
                     }
                 }
             }
@@ -90,15 +90,16 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             await service.DisposeAsync().ConfigureAwait(false);
 
             // A destination that took the VM over without a link was reached a moment ago to say so: nobody has to mend anything.
-            Recovery? next = link is null ? await TryReconnectAsync(closing).ConfigureAwait(false) : null;
+            PostcopyRecovery? next = link is null ? await recovery.TryConnectAsync(closing).ConfigureAwait(false) : null;
             if (link is not null) await link.DisposeAsync().ConfigureAwait(false);
             next ??= await WaitForRecoveryAsync(broken, closing).ConfigureAwait(false);
             if (next is null) return new(PostcopyEndKind.Abandoned, Summarize(null), null);
-
+            if (next.Failure is { } failure) return new(PostcopyEndKind.Stranded, Summarize(null), null, Error: failure);
             if (next.Link is null)
             {
-                return new(
-                    PostcopyEndKind.Completed, Summarize(null), null, Note: "The last word of the post-copy was lost with its link.");
+                return new(PostcopyEndKind.Completed, Summarize(null), null, Note:
+                    $"The last word of the post-copy was lost with its link. Host '{request.Offer.DestinationHostName}' needs nothing more from"
+                    + " here: it has all of the VM's memory, or the VM ended there, which its list of VMs tells.");
             }
 
             link = next.Link;
@@ -109,8 +110,8 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
     /// <summary>Goes on over a new link; ends once pages flow again.</summary>
     /// <exception cref="MigrationException">
-    /// <see cref="MigrationErrorReason.InvalidState"/> where it is not paused; otherwise why the destination cannot be reached or refuses:
-    /// then it stays paused.
+    /// <see cref="MigrationErrorReason.InvalidState"/> where it is not paused, or can never go on, which ends it as undecided; otherwise why the
+    /// destination cannot be reached or refuses: then it stays paused.
     /// </exception>
     public async Task ResumeAsync(CancellationToken cancellationToken)
     {
@@ -118,16 +119,9 @@ internal sealed class SourcePostcopy : IAsyncDisposable
         try
         {
             if (feed.Current.State != MigrationState.PostcopyPaused) throw NotPaused();
-            Recovery recovery = await ConnectAsync(cancellationToken).ConfigureAwait(false);
-            if (resumed.Writer.TryWrite(recovery))
-            {
-                // The state changes with the first look at it, which the caller must not overtake.
-                await recovery.Taken.Task.ConfigureAwait(false);
-                return;
-            }
-
-            if (recovery.Link is not null) await recovery.Link.DisposeAsync().ConfigureAwait(false);
-            throw NotPaused();
+            PostcopyRecovery next = await recovery.ConnectAsync(cancellationToken).ConfigureAwait(false);
+            await HandOverAsync(next).ConfigureAwait(false);
+            if (next.Failure is { } failure) throw failure;
         }
         finally
         {
@@ -191,13 +185,11 @@ internal sealed class SourcePostcopy : IAsyncDisposable
         {
             var mismatch = new MigrationException(
                 MigrationErrorReason.MemoryMismatch,
-                $"The pages that followed the VM arrived with digest {placed.Digest}, the source's is {expected}:"
-                + $" '{vm.Specification.Name}' was"
-                + $" paused on {request.Offer.DestinationHostName}, and its memory at the time it left is kept here, paused.",
+                $"The pages that followed the VM arrived with digest {placed.Digest}, the source's is {expected}: '{vm.Specification.Name}'"
+                + $" was paused on {request.Offer.DestinationHostName}, and its memory at the time it left is kept here, paused.",
                 "Do not trust what the VM has written since. Please report this with both hosts' logs: no migration may change memory.");
             await TellAsync(() => link.SendAsync(
-                FrameType.Abort, FailureMessage.Of(mismatch), ControlMessages.Default.FailureMessage,
-                limit.Token)).ConfigureAwait(false);
+                FrameType.Abort, FailureMessage.Of(mismatch), ControlMessages.Default.FailureMessage, limit.Token)).ConfigureAwait(false);
             return new(PostcopyEndKind.Mismatch, Summarize(placed), link, Error: mismatch);
         }
 
@@ -224,20 +216,7 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             && await link.FindFailureAsync(farewellLimit).ConfigureAwait(false) is { } failure
             ? failure : error;
 
-    private async Task<Recovery?> TryReconnectAsync(CancellationToken closing)
-    {
-        try
-        {
-            return await ConnectAsync(closing).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is MigrationException or OperationCanceledException)
-        {
-            log.Warning(error, "The destination was not reached again after the grant");
-            return null;
-        }
-    }
-
-    private async Task<Recovery?> WaitForRecoveryAsync(MigrationException broken, CancellationToken closing)
+    private async Task<PostcopyRecovery?> WaitForRecoveryAsync(MigrationException broken, CancellationToken closing)
     {
         interruptions++;
         log.Warning(broken, "The post-copy is paused: {Reason}: {Message}", broken.Reason, broken.Message);
@@ -248,45 +227,69 @@ internal sealed class SourcePostcopy : IAsyncDisposable
             ErrorMessage = $"The VM waits on {status.DestinationHostName} for pages that are kept here: {broken.Message}",
             RecommendedAction = broken.RecommendedAction ?? "Mend the link between the hosts, then resume the migration.",
         });
+        using var stopAsking = CancellationTokenSource.CreateLinkedTokenSource(closing);
+        Task asking = EndWhenNotNeededAsync(stopAsking.Token);
         try
         {
-            Recovery recovery = await resumed.Reader.ReadAsync(closing).ConfigureAwait(false);
+            PostcopyRecovery next = await resumed.Reader.ReadAsync(closing).ConfigureAwait(false);
             feed.MoveTo(MigrationState.Postcopy, status => status with
             {
                 ErrorReason = MigrationErrorReason.Invalid, ErrorMessage = null, RecommendedAction = null,
             });
-            recovery.Taken.SetResult();
-            return recovery;
+            next.Taken.SetResult();
+            return next;
         }
         catch (OperationCanceledException)
         {
             resumed.Writer.Complete();
-            if (!resumed.Reader.TryRead(out Recovery? late)) return null;
+            if (!resumed.Reader.TryRead(out PostcopyRecovery? late)) return null;
             if (late.Link is not null) await late.Link.DisposeAsync().ConfigureAwait(false);
             late.Taken.SetException(NotPaused());
             return null;
         }
+        finally
+        {
+            await stopAsking.CancelAsync().ConfigureAwait(false);
+            await asking.ConfigureAwait(false);
+        }
     }
 
-    private async Task<Recovery> ConnectAsync(CancellationToken cancellationToken)
+    /// <summary>Ends the wait where the destination needs nothing more. Throws nothing.</summary>
+    private async Task EndWhenNotNeededAsync(CancellationToken cancellationToken)
     {
         try
         {
-            (SourceLink link, PageSet missing) = await SourceLink
-                .RecoverAsync(dialer, channels, vm.Memory.SizeBytes, cancellationToken).ConfigureAwait(false);
-            return new(link, missing);
+            await recovery.WaitUntilNotNeededAsync(cancellationToken).ConfigureAwait(false);
+            await resuming.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (MigrationException refused) when (refused.Reason == MigrationErrorReason.TicketRefused)
+        catch (OperationCanceledException) { return; }
+
+        try
         {
-            // The destination is through with it, or its engine is another one.
-            MigrationOutcome outcome = await dialer.AskOutcomeAsync(cancellationToken).ConfigureAwait(false);
-            if (outcome == MigrationOutcome.DestinationOwns) return new(null, null);
-            throw new MigrationException(
-                MigrationErrorReason.InvalidState,
-                $"Host '{request.Offer.DestinationHostName}' no longer takes the pages of '{vm.Specification.Name}':"
-                + " its engine ended meanwhile.",
-                "The VM cannot go on there without its pages: end its process there, and start it anew from its disks.", refused);
+            await HandOverAsync(PostcopyRecovery.NotNeeded()).ConfigureAwait(false);
         }
+        catch (MigrationException error)
+        {
+            log.Debug(error, "The wait of the post-copy had ended");
+        }
+        finally
+        {
+            resuming.Release();
+        }
+    }
+
+    /// <summary>Hands a recovery to whoever waits for it; the caller holds <see cref="resuming"/>.</summary>
+    private async Task HandOverAsync(PostcopyRecovery next)
+    {
+        if (feed.Current.State == MigrationState.PostcopyPaused && resumed.Writer.TryWrite(next))
+        {
+            // The state changes with the first look at it, which the caller must not overtake.
+            await next.Taken.Task.ConfigureAwait(false);
+            return;
+        }
+
+        if (next.Link is not null) await next.Link.DisposeAsync().ConfigureAwait(false);
+        throw NotPaused();
     }
 
     private MigrationException NotPaused() => new(
@@ -295,10 +298,4 @@ internal sealed class SourcePostcopy : IAsyncDisposable
 
     private PostcopySummary Summarize(PlacedMessage? placed) => new(
         pages, placed?.PagesTouched ?? 0, placed?.StallTime ?? TimeSpan.Zero, Stopwatch.GetElapsedTime(startedAt), interruptions);
-
-    /// <summary>A new link with what is missing there, or none where the destination needs nothing more.</summary>
-    private sealed record Recovery(SourceLink? Link, PageSet? Missing)
-    {
-        public TaskCompletionSource Taken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

@@ -47,9 +47,14 @@ internal sealed class LinkHeartbeat : IAsyncDisposable
         {
             return;
         }
-        catch (Exception error) when (error is MigrationException or OperationCanceledException)
+        catch (OperationCanceledException)
         {
-            // The connection is broken or its peer takes nothing: closed below, it tells whoever reads from it.
+            // The peer takes nothing: closed below, the connection tells whoever reads from it.
+        }
+        catch (MigrationException)
+        {
+            // Broken, which the reader finds by itself once it has read what the peer said last: a close now would take that away.
+            await Task.Delay(interval, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await control.DisposeAsync().ConfigureAwait(false);

@@ -45,6 +45,9 @@ internal sealed class LinkPolicy : IDisposable
     /// <summary>What is demanded of connections to other hosts and, on the address migrations arrive on, from them.</summary>
     public LinkSecurity Security { get; }
 
+    /// <summary>What is demanded of connections that leave the machine, those over mobility paths among them.</summary>
+    public LinkSecurity NetworkSecurity => demanded ?? LinkSecurity.Tls;
+
     /// <summary>What a listener on this address proves itself with; null where it takes plain text. It stays the policy's.</summary>
     /// <exception cref="MigrationException">
     /// <see cref="MigrationErrorReason.PrerequisiteMissing"/> where this machine cannot do what is demanded.
@@ -60,20 +63,24 @@ internal sealed class LinkPolicy : IDisposable
         }
     }
 
-    /// <summary>Refuses, as a source, an offer of less than this host demands.</summary>
+    /// <summary>
+    /// Refuses, as a source, an offer of less than this host demands. A host on the loopback device that was not told what to demand lets its
+    /// VMs go in plain text to this machine only.
+    /// </summary>
     /// <param name="offer">The offer.</param>
     /// <param name="hostName">Name of this host.</param>
     /// <exception cref="MigrationException"><see cref="MigrationErrorReason.LinkRefused"/>.</exception>
     public void RequireEnough(IncomingOffer offer, string hostName)
     {
-        if (Security == LinkSecurity.Plain || offer.Security == LinkSecurity.Tls) return;
+        LinkSecurity needed = IPAddress.IsLoopback(IPAddress.Parse(offer.Address)) ? Security : NetworkSecurity;
+        if (needed == LinkSecurity.Plain || offer.Security == LinkSecurity.Tls) return;
         throw new MigrationException(
             MigrationErrorReason.LinkRefused, RefusalOf(hostName, offer.DestinationHostName), RefusalAction);
     }
 
     /// <summary>Says that a destination offers less than a source demands.</summary>
     public static string RefusalOf(string sourceHostName, string destinationHostName) =>
-        $"Host '{sourceHostName}' sends VMs inside TLS only; host '{destinationHostName}' offers connections in plain text.";
+        $"Host '{sourceHostName}' sends VMs to host '{destinationHostName}' inside TLS only, which offers connections in plain text.";
 
     /// <inheritdoc/>
     public void Dispose() => certificate?.Dispose();

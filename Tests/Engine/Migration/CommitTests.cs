@@ -41,6 +41,31 @@ public class CommitTests
     }
 
     [Fact]
+    public async Task A_destination_that_cannot_take_its_owners_record_back_keeps_its_copy_and_says_nothing()
+    {
+        await using MigrationPair pair = await NewPairAsync(MigrationErrorReason.HypervisorFailed);
+        pair.Journal.Refuses = entry => entry is { Role: MigrationRole.Destination, State: MigrationJournalState.RolledBack };
+        await pair.Incoming.BeginAsync(Cancellation);
+        await pair.Outgoing.BeginAsync(Cancellation);
+        Task<MigrationStatus> leaving = pair.Outgoing.RunAsync(Cancellation);
+
+        MigrationOutcome outcome = await pair.Incoming.RunAsync(Cancellation);
+
+        // Opened again on this journal, the host runs its copy and answers that it owns the VM: so the copy has to be there.
+        Assert.Equal(MigrationOutcome.Pending, outcome);
+        Assert.False(pair.Destination.Exited.IsCompleted, "The journal says that this host owns a VM that it has destroyed.");
+        MigrationJournalEntry? last = await pair.Journal.FindAsync(pair.Incoming.MigrationId, MigrationRole.Destination, Cancellation);
+        Assert.Equal(MigrationJournalState.Owner, last!.State);
+        Assert.False(leaving.IsCompleted, "The source decided without the destination's word.");
+        Assert.Equal(VmState.Paused, await pair.Source.GetStateAsync(Cancellation));
+
+        // It asks for as long as the destination may still decide.
+        pair.CloseEntrance(null);
+        Assert.Equal(MigrationState.Undecided, (await leaving).State);
+        Assert.Equal(VmState.Paused, await pair.Source.GetStateAsync(Cancellation));
+    }
+
+    [Fact]
     public async Task A_vm_that_was_paused_arrives_paused()
     {
         await using MigrationPair pair = await MigrationPair.CreateAsync(

@@ -8,8 +8,12 @@ internal sealed class MemoryJournal : IMigrationJournal
 {
     private readonly ConcurrentDictionary<(Guid, MigrationRole), MigrationJournalEntry> entries = new();
 
+    /// <summary>Which records the disk has no room for.</summary>
+    public Func<MigrationJournalEntry, bool>? Refuses { get; set; }
+
     public ValueTask RecordAsync(MigrationJournalEntry entry, CancellationToken cancellationToken)
     {
+        if (Refuses?.Invoke(entry) == true) throw new MigrationException(MigrationErrorReason.OutOfSpace, $"No room for {entry.State}.");
         cancellationToken.ThrowIfCancellationRequested();
         MigrationJournalState? last = entries.TryGetValue((entry.MigrationId, entry.Role), out MigrationJournalEntry? found) ? found.State : null;
         if (!MigrationJournalRules.Allows(entry.Role, last, entry.State))

@@ -14,6 +14,7 @@ internal sealed class MigrationPair : IAsyncDisposable
     private readonly MigrationListener listener;
     private readonly LinkCertificate? certificate;
     private readonly CancellationTokenSource withdraw = new();
+    private MigrationOutcome? journaled;
 
     private MigrationPair(
         MigrationListener listener, LinkCertificate? certificate, IVirtualMachine source, IVirtualMachine destination,
@@ -67,7 +68,8 @@ internal sealed class MigrationPair : IAsyncDisposable
         IVirtualMachine source = await hypervisor.StartAsync(specification, cancellationToken);
         IVirtualMachine destination = await hypervisor.PrepareIncomingAsync(specification, StateContents.Devices, cancellationToken);
         LinkCertificate? certificate = security == LinkSecurity.Tls ? LinkCertificate.Create() : null;
-        var listener = new MigrationListener(new(IPAddress.Loopback, 0), certificate, "destination", log, (_, _) => null);
+        MigrationPair? pair = null;
+        var listener = new MigrationListener(new(IPAddress.Loopback, 0), certificate, "destination", log, (_, _) => pair?.journaled);
         var request = new IncomingRequest(Guid.NewGuid(), specification, StateContents.Devices, options, "source");
         var place = new BareVm(fault is null ? destination : fault(destination));
         var incoming = new DestinationMigration(place, request, journal, log);
@@ -78,7 +80,7 @@ internal sealed class MigrationPair : IAsyncDisposable
         var outgoing = new SourceMigration(
             new BareVm(sourceFault is null ? source : sourceFault(source)),
             new(specification.Id, offer, StateContents.Devices, options), "source", journal, log);
-        return new(listener, certificate, source, destination, incoming, outgoing, place, journal, offer);
+        return pair = new(listener, certificate, source, destination, incoming, outgoing, place, journal, offer);
     }
 
     /// <summary>Waits until the source says that it stands in this state; fails where it ends before.</summary>
@@ -114,6 +116,14 @@ internal sealed class MigrationPair : IAsyncDisposable
         }
 
         return resumed;
+    }
+
+    /// <summary>The destination's host lets nobody in to the migration any more.</summary>
+    /// <param name="outcome">What it answers as from its journal; null where it knows nothing of the migration.</param>
+    public void CloseEntrance(MigrationOutcome? outcome)
+    {
+        journaled = outcome;
+        listener.Unregister(Incoming.MigrationId);
     }
 
     /// <summary>Runs both sides to their ends.</summary>

@@ -31,6 +31,26 @@ public class LinkPolicyTests
         Assert.NotNull(policy.CertificateFor(IPAddress.Parse("fd00::2")));
     }
 
+    [Theory]
+    [InlineData(null, "127.0.0.1", "192.0.2.1", true)]
+    [InlineData(null, "127.0.0.1", "fd00::2", true)]
+    [InlineData(null, "127.0.0.1", "127.0.0.2", false)]
+    [InlineData(null, "192.0.2.7", "127.0.0.1", true)]
+    [InlineData(LinkSecurity.Plain, "127.0.0.1", "192.0.2.1", false)]
+    [InlineData(LinkSecurity.Plain, "192.0.2.7", "192.0.2.1", false)]
+    public void Plain_text_leaves_the_machine_only_where_the_source_was_told_so(
+        LinkSecurity? demanded, string listens, string goesTo, bool isRefused)
+    {
+        using var policy = new LinkPolicy(demanded, IPAddress.Parse(listens));
+        var offer = new IncomingOffer(Guid.NewGuid(), "there", goesTo, 1, new byte[32]);
+
+        Exception? refusal = Record.Exception(() => policy.RequireEnough(offer, "here"));
+
+        Assert.Equal(isRefused, refusal is MigrationException { Reason: MigrationErrorReason.LinkRefused });
+        if (!isRefused) Assert.Null(refusal);
+        policy.RequireEnough(offer with { Security = LinkSecurity.Tls, CertificateHash = new byte[32] }, "here");
+    }
+
     [Fact]
     public void A_value_that_is_none_is_refused()
     {

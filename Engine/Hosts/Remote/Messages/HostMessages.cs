@@ -21,6 +21,7 @@ internal static class HostMessages
             Endpoint = record.Endpoint,
             EngineVersion = record.EngineVersion,
             LinkSecurity = MessageFields.ToMessage<Contract.LinkSecurity>(record.LinkSecurity),
+            NetworkLinkSecurity = MessageFields.ToMessage<Contract.LinkSecurity>(record.NetworkLinkSecurity),
         };
         if (record.PathGatewayRefused is not null) message.PathGatewayRefused = record.PathGatewayRefused;
         message.PathAddresses.Add(record.PathAddresses);
@@ -41,6 +42,7 @@ internal static class HostMessages
         Endpoint = message.Endpoint,
         EngineVersion = message.EngineVersion,
         LinkSecurity = MessageFields.ToEnum<LinkSecurity>(message.LinkSecurity, "HostDescription.link_security"),
+        NetworkLinkSecurity = MessageFields.ToEnum<LinkSecurity>(message.NetworkLinkSecurity, "HostDescription.network_link_security"),
         PathAddresses = [.. message.PathAddresses],
         Paths = message.Paths.DistinctBy(path => path.Kind).ToDictionary(
             path => MessageFields.ToEnum<MobilityPathKind>(path.Kind, "MobilityPathAvailability.kind"),

@@ -49,6 +49,8 @@ public sealed class RemoteHostTests
         await remote.CreateVmAsync(specification, Cancel);
         await remote.StartVmAsync(specification.Id, Cancel);
 
+        // A guest that runs touches memory between two looks.
+        await remote.PauseVmAsync(specification.Id, Cancel);
         Assert.Equal(await local.ReadLargePagesAsync(specification.Id, Cancel), await remote.ReadLargePagesAsync(specification.Id, Cancel));
         PoisonedPage added = Assert.Single(await remote.AddPoisonedPagesAsync(specification.Id, [12_345], Cancel));
         Assert.Equal((3L, PoisonSource.Injected), (added.Page, added.Source));
