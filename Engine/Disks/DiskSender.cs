@@ -153,7 +153,12 @@ internal sealed class DiskSender : IDisposable
     {
         try
         {
-            return await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+            while (true)
+            {
+                // A checkpoint that was made beside the last one may still be told.
+                ControlFrame frame = await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+                if (frame.Type != FrameType.DiskProgress) return frame;
+            }
         }
         catch (MigrationException error) when (error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut)
         {
