@@ -15,6 +15,9 @@ internal static class BlockDigests
     /// <summary>Bytes a digest has.</summary>
     public const int DigestBytes = 16;
 
+    /// <summary>Largest disk, bytes: its digests have room in one array, and its numbers in every sum.</summary>
+    public const long MaxDiskBytes = 64L << 40;
+
     /// <summary>Blocks a disk of this size has, a shorter one at its end included.</summary>
     public static long CountBlocks(long sizeBytes) => (sizeBytes + BlockBytes - 1) / BlockBytes;
 

@@ -12,6 +12,7 @@ internal sealed class DiskCheckpoints(
     private readonly Lock gate = new();
     private DigestPrefix prefix = new();
     private long recordedBlocks = -1;
+    private MigrationException? syncFailure;
 
     /// <summary>Bytes from the start that are recorded to be there.</summary>
     public long DurableOffsetBytes { get; private set; }
@@ -31,15 +32,14 @@ internal sealed class DiskCheckpoints(
 
     /// <summary>Makes one now. Blocks the calling thread.</summary>
     /// <returns>Whether the offset moved.</returns>
-    /// <exception cref="MigrationException">Where the storage fails: then the record stays as it was.</exception>
+    /// <exception cref="MigrationException">Where the storage fails: then the record stays as it was, for good.</exception>
     public bool Make()
     {
         lock (gate)
         {
             long contiguous = ledger.Contiguous;
             if (contiguous == recordedBlocks) return false;
-            disk.Sync();
-            digests.Sync();
+            Sync();
             long offset = blocks.EndBefore(contiguous);
             records.SaveProgress(transferId, offset, Fold(contiguous));
             recordedBlocks = contiguous;
@@ -52,6 +52,25 @@ internal sealed class DiskCheckpoints(
     public string FoldAll()
     {
         lock (gate) return Fold(blocks.Count);
+    }
+
+    /// <summary>
+    /// Once it has failed it fails for good: the kernel reports a write that was lost to one fdatasync(2) only, and takes what it could not
+    /// write for clean from then on, so that the next one would succeed without it.
+    /// </summary>
+    private void Sync()
+    {
+        if (syncFailure is { } before) throw new MigrationException(before.Reason, before.Message, before.RecommendedAction, before);
+        try
+        {
+            disk.Sync();
+            digests.Sync();
+        }
+        catch (MigrationException error)
+        {
+            syncFailure = error;
+            throw;
+        }
     }
 
     private string Fold(long end)

@@ -10,7 +10,7 @@ namespace VmMigration.Engine.Disks;
 /// </summary>
 internal sealed class DiskReceiver : IIncomingDisk
 {
-    /// <summary>How long an offer waits for its source.</summary>
+    /// <summary>How long an offer waits for its source to connect, and then to begin.</summary>
     public static readonly TimeSpan OfferLimit = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(2);
@@ -102,8 +102,8 @@ internal sealed class DiskReceiver : IIncomingDisk
     /// <summary>Receives the disk up to and including its final name.</summary>
     private async Task<string> ReceiveAsync(TransferConversation source, CancellationToken withdraw)
     {
-        DiskStartMessage start = (await source.ReceiveAsync(withdraw).ConfigureAwait(false)).Expect(FrameType.DiskStart)
-            .Read(ControlMessages.Default.DiskStartMessage);
+        ControlFrame first = await source.ReceiveAsync(withdraw).WaitAsync(OfferLimit, withdraw).ConfigureAwait(false);
+        DiskStartMessage start = first.Expect(FrameType.DiskStart).Read(ControlMessages.Default.DiskStartMessage);
         if (start.Generation != generation)
         {
             throw new MigrationException(
@@ -171,7 +171,7 @@ internal sealed class DiskReceiver : IIncomingDisk
     {
         MigrationException known => known,
         TimeoutException => new(
-            MigrationErrorReason.TimedOut, $"No source connected within {OfferLimit.TotalSeconds:F0} s.", "Start the transfer again.", error),
+            MigrationErrorReason.TimedOut, $"No source began the transfer within {OfferLimit.TotalSeconds:F0} s.", "Start the transfer again.", error),
         OperationCanceledException when withdrawn => new(
             MigrationErrorReason.Cancelled, "The destination withdrew its offer.", "Start the transfer again.", error),
         _ => new(MigrationErrorReason.DestinationFailed, $"The destination failed: {error.Message}", "Look into the destination host's log.", error),

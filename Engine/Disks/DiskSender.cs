@@ -12,7 +12,6 @@ internal sealed class DiskSender : IDisposable
     public const int DefaultChannels = 2;
 
     private static readonly TimeSpan answerLimit = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan farewellLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan progressInterval = TimeSpan.FromMilliseconds(250);
 
     private readonly DiskTransferRequest request;
@@ -62,8 +61,11 @@ internal sealed class DiskSender : IDisposable
         }
         catch (Exception error)
         {
-            MigrationException failure = Explain(error, cancel.IsCancellationRequested);
-            Guid? fragment = destination is null ? null : await SayFarewellAsync(destination, error, failure).ConfigureAwait(false);
+            string host = request.Offer.Offer.DestinationHostName;
+            MigrationException failure = DiskSenderEnd.Explain(error, cancel.IsCancellationRequested, host);
+            Guid? fragment = destination is null
+                ? null
+                : await DiskSenderEnd.TellAsync(destination, error, failure, log).ConfigureAwait(false);
             log.Warning(error, "The transfer of {Path} ended: {Reason}: {Message}", request.SourcePath, failure.Reason, failure.Message);
             feed.MoveTo(
                 failure.Reason == MigrationErrorReason.Cancelled ? DiskTransferState.Cancelled : DiskTransferState.Failed,
@@ -125,7 +127,7 @@ internal sealed class DiskSender : IDisposable
         await told.SendAsync(
             FrameType.DiskStart, new(channels, disk.SizeBytes, generation), ControlMessages.Default.DiskStartMessage, cancel).ConfigureAwait(false);
         ControlFrame frame = await ReceiveAsync(told, answerLimit, cancel).ConfigureAwait(false);
-        if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
+        if (frame.Type == FrameType.DiskEnded) throw DiskSenderEnd.Of(frame);
         DiskPlanMessage plan = frame.Expect(FrameType.DiskPlan).Read(ControlMessages.Default.DiskPlanMessage);
         if (plan.TrustedBlocks < 0 || plan.TrustedBlocks > new DiskBlocks(disk.SizeBytes).Count)
         {
@@ -145,7 +147,7 @@ internal sealed class DiskSender : IDisposable
 
         // From here on the disk may have its final name: only the destination knows.
         frame = await ReceiveLastWordAsync(told).ConfigureAwait(false);
-        if (frame.Type == FrameType.DiskEnded) throw Ended(frame);
+        if (frame.Type == FrameType.DiskEnded) throw DiskSenderEnd.Of(frame);
         frame.Expect(FrameType.DiskStored);
     }
 
@@ -153,7 +155,12 @@ internal sealed class DiskSender : IDisposable
     {
         try
         {
-            return await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+            while (true)
+            {
+                // A checkpoint that was made beside the last one may still be told.
+                ControlFrame frame = await ReceiveAsync(told, answerLimit, CancellationToken.None).ConfigureAwait(false);
+                if (frame.Type != FrameType.DiskProgress) return frame;
+            }
         }
         catch (MigrationException error) when (error.Reason is MigrationErrorReason.ConnectionLost or MigrationErrorReason.TimedOut)
         {
@@ -193,7 +200,7 @@ internal sealed class DiskSender : IDisposable
             }
             else if (threads.Failure.IsCompleted)
             {
-                throw await ExplainAsync(next, await threads.Failure.ConfigureAwait(false)).ConfigureAwait(false);
+                throw await DiskSenderEnd.ExplainAsync(next, await threads.Failure.ConfigureAwait(false)).ConfigureAwait(false);
             }
 
             TimeSpan elapsed = Stopwatch.GetElapsedTime(since);
@@ -229,7 +236,7 @@ internal sealed class DiskSender : IDisposable
                 feed.Report(status => status with { DurableOffsetBytes = Math.Clamp(durable, 0, status.SizeBytes) });
                 return false;
             case FrameType.DiskEnded:
-                throw Ended(frame);
+                throw DiskSenderEnd.Of(frame);
             default:
                 string digest = frame.Expect(FrameType.DiskComplete).Read(ControlMessages.Default.DiskCompleteMessage).Digest;
                 feed.Report(status => CountIn(status) with { Digest = digest, DoneBytes = status.SizeBytes });
@@ -277,44 +284,6 @@ internal sealed class DiskSender : IDisposable
             "Keep others from writing the disk, and start the transfer again: only blocks that differ are sent.");
     }
 
-    /// <summary>Tells the destination why it ends, unless it said so itself, and hears what it kept.</summary>
-    private async Task<Guid?> SayFarewellAsync(TransferConversation told, Exception error, MigrationException failure)
-    {
-        if (error is DiskEndedException ended) return ended.FragmentId;
-        using var patience = new CancellationTokenSource(farewellLimit);
-        try
-        {
-            await told.SendAsync(
-                FrameType.Abort, FailureMessage.Of(failure), ControlMessages.Default.FailureMessage, patience.Token).ConfigureAwait(false);
-            while (true)
-            {
-                ControlFrame frame = await told.ReceiveAsync(patience.Token).ConfigureAwait(false);
-                if (frame.Type == FrameType.DiskEnded) return frame.Read(ControlMessages.Default.DiskEndedMessage).FragmentId;
-            }
-        }
-        catch (Exception lost) when (lost is MigrationException or OperationCanceledException)
-        {
-            log.Debug(lost, "The destination did not say what it kept");
-            return null;
-        }
-    }
-
-    /// <summary>A data connection that breaks says less than the destination's last words, which come a moment before or after it.</summary>
-    private static async Task<MigrationException> ExplainAsync(Task<ControlFrame> next, MigrationException error)
-    {
-        if (error.Reason != MigrationErrorReason.ConnectionLost) return error;
-        await Task.WhenAny(next, Task.Delay(TimeSpan.FromSeconds(1), CancellationToken.None)).ConfigureAwait(false);
-        return next is { IsCompletedSuccessfully: true } && await next.ConfigureAwait(false) is { Type: FrameType.DiskEnded } frame
-            ? Ended(frame)
-            : error;
-    }
-
-    private static DiskEndedException Ended(ControlFrame frame)
-    {
-        DiskEndedMessage message = frame.Read(ControlMessages.Default.DiskEndedMessage);
-        return new(message.Failure.ToException(), message.FragmentId);
-    }
-
     private static async Task<ControlFrame> ReceiveAsync(TransferConversation told, TimeSpan patience, CancellationToken cancellationToken)
     {
         try
@@ -336,16 +305,4 @@ internal sealed class DiskSender : IDisposable
             MigrationErrorReason.InvalidState, $"Transfer {feed.Current.Id} is {feed.Current.State}.",
             "Start a new transfer of the disk: it goes on from what has arrived.");
     }
-
-    private MigrationException Explain(Exception error, bool cancelled) => error switch
-    {
-        DiskEndedException ended => new(ended.Reason, ended.Message, ended.RecommendedAction ?? StartAgain, ended),
-        MigrationException { Reason: MigrationErrorReason.ConnectionLost } lost => new(
-            lost.Reason, lost.Message, $"Mend the link to host '{request.Offer.Offer.DestinationHostName}'. {StartAgain}", lost),
-        MigrationException known => known,
-        OperationCanceledException when cancelled => new(MigrationErrorReason.Cancelled, "The transfer was stopped.", StartAgain, error),
-        _ => new(MigrationErrorReason.SystemCallFailed, $"The disk could not be sent: {error.Message}", StartAgain, error),
-    };
-
-    private const string StartAgain = "Start the transfer again: it goes on from what has arrived.";
 }

@@ -39,28 +39,38 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
         if (comparesRest) Compare(trustedBlocks, compared, cancellationToken);
         compared.Complete();
 
-        // Each has a thread of its own, which waits for storage.
+        // Each has a thread of its own, which waits for storage. Where one fails the others need not read to the end.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] reading = new Task[(int)Math.Min(readers, trustedBlocks)];
         for (int i = 0; i < reading.Length; i++)
         {
             reading[i] = Task.Factory.StartNew(
-                () => Verify(trustedBlocks, askAgain, cancellationToken), CancellationToken.None, TaskCreationOptions.LongRunning,
+                () => Verify(trustedBlocks, askAgain, stop), CancellationToken.None, TaskCreationOptions.LongRunning,
                 TaskScheduler.Default);
         }
 
         Task.WhenAll(reading).GetAwaiter().GetResult();
+        cancellationToken.ThrowIfCancellationRequested();
         ledger.EndVerification();
     }
 
-    private void Verify(long trustedBlocks, Action<long> askAgain, CancellationToken cancellationToken)
+    private void Verify(long trustedBlocks, Action<long> askAgain, CancellationTokenSource stop)
     {
         var reader = new DiskBlockReader(disk, blocks);
-        for (long block = Interlocked.Increment(ref nextTrusted); block < trustedBlocks; block = Interlocked.Increment(ref nextTrusted))
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (reader.DigestOf(block) == digests[block]) continue;
-            ledger.Remove(block);
-            askAgain(block);
+            for (long block = Interlocked.Increment(ref nextTrusted); block < trustedBlocks; block = Interlocked.Increment(ref nextTrusted))
+            {
+                if (stop.IsCancellationRequested) return;
+                if (reader.DigestOf(block) == digests[block]) continue;
+                ledger.Remove(block);
+                askAgain(block);
+            }
+        }
+        catch
+        {
+            stop.Cancel();
+            throw;
         }
     }
 

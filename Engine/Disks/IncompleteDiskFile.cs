@@ -11,6 +11,7 @@ internal sealed class IncompleteDiskFile : FileDiskContents, IWritableDisk
 
     private readonly string path;
     private long unstarted;
+    private volatile bool cannotPunch;
 
     private IncompleteDiskFile(string path, SafeFileHandle file, long sizeBytes)
         : base(path, file, sizeBytes)
@@ -65,11 +66,39 @@ internal sealed class IncompleteDiskFile : FileDiskContents, IWritableDisk
     public void WriteZeros(long offsetBytes, long lengthBytes)
     {
         // Taking away what is not there costs the kernel a look; an empty range is an error to it.
-        if (lengthBytes > 0) HolePunch.Punch(File, offsetBytes, lengthBytes);
+        if (lengthBytes == 0) return;
+        if (!cannotPunch)
+        {
+            try
+            {
+                HolePunch.Punch(File, offsetBytes, lengthBytes);
+                return;
+            }
+            catch (SystemCallException error) when (error.ErrorNumber == Errno.EOPNOTSUPP)
+            {
+                // Not every file system takes parts out of files (fallocate(2)).
+                cannotPunch = true;
+            }
+        }
+
+        FillWithZeros(offsetBytes, offsetBytes + lengthBytes);
     }
 
     /// <inheritdoc/>
     public void Sync() => FileSync.Data(File);
+
+    /// <summary>Writes zeros where the file holds data.</summary>
+    private void FillWithZeros(long offsetBytes, long endBytes)
+    {
+        byte[] zeros = new byte[DiskBlocks.BlockBytes];
+        for (long offset = offsetBytes; offset < endBytes;)
+        {
+            DiskExtent extent = FindExtent(offset);
+            long end = Math.Min(extent.EndBytes, endBytes);
+            for (; !extent.IsZero && offset < end; offset += zeros.Length) Write(offset, zeros.AsSpan(0, (int)Math.Min(zeros.Length, end - offset)));
+            offset = end;
+        }
+    }
 
     private MigrationException Failure(int errno, long offset, int length) => errno is Errno.ENOSPC or Errno.EDQUOT
         ? new MigrationException(

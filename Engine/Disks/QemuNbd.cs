@@ -7,7 +7,8 @@ namespace VmMigration.Engine.Disks;
 
 /// <summary>
 /// A qemu-nbd(1) that serves one image on a unix socket only this account can reach. It ends with its last connection, and with this
-/// process; once all connections stand, its socket has no name any more, so that a killed engine leaves nothing.
+/// process; once all connections stand, the socket's directory is removed. An engine that is killed before leaves that directory, with a
+/// socket on which nobody listens.
 /// </summary>
 internal sealed class QemuNbd : IAsyncDisposable
 {

@@ -128,7 +128,9 @@ internal sealed class IncomingDiskTransfers(LocalHostParts parts, FragmentStore 
         finally
         {
             entrance.Unregister(disk.OperationId);
-            incoming.TryRemove(disk.OperationId, out _);
+
+            // Not before it was put there: it may have ended at once.
+            lock (gate) incoming.TryRemove(disk.OperationId, out _);
             if (leavePath is not null) await leavePath().ConfigureAwait(false);
         }
     }
@@ -137,6 +139,14 @@ internal sealed class IncomingDiskTransfers(LocalHostParts parts, FragmentStore 
     {
         request.Options.Validate();
         DiskDescription source = request.Source;
+        if (Math.Max(source.VirtualSizeBytes, source.Generation.SizeBytes) > BlockDigests.MaxDiskBytes)
+        {
+            throw new MigrationException(
+                MigrationErrorReason.InvalidArgument,
+                $"'{source.Path}' of host '{source.HostName}' is larger than the {BlockDigests.MaxDiskBytes >> 40} TiB that can be copied.",
+                "Copy it by other means.");
+        }
+
         if (request.TransferId != Guid.Empty && source.VirtualSizeBytes >= 0 && source.AllocatedBytes >= 0 && source.Generation.SizeBytes >= 0
             && source.Path.Length > 0)
         {

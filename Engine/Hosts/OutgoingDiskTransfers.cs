@@ -215,7 +215,8 @@ internal sealed class OutgoingDiskTransfers(LocalHostParts parts, IDiskTransport
             return;
         }
 
-        outgoing.TryRemove(status.Id, out _);
+        // Not before it was put there: it may have ended at once.
+        lock (gate) outgoing.TryRemove(status.Id, out _);
     }
 
     private OutgoingDiskTransfer RequireRunning(Guid transferId, string what) => FindRunning(transferId)?.Migration ?? throw new MigrationException(

@@ -74,6 +74,9 @@ public static class Errno
     /// <summary>The kernel does not have this system call.</summary>
     public const int ENOSYS = 38;
 
+    /// <summary>Not supported by this file system.</summary>
+    public const int EOPNOTSUPP = 95;
+
     /// <summary>Disk quota exceeded.</summary>
     public const int EDQUOT = 122;
 
@@ -105,6 +108,7 @@ public static class Errno
         ENOSPC => nameof(ENOSPC),
         EROFS => nameof(EROFS),
         ENOSYS => nameof(ENOSYS),
+        EOPNOTSUPP => nameof(EOPNOTSUPP),
         EDQUOT => nameof(EDQUOT),
         EHWPOISON => nameof(EHWPOISON),
         _ => $"errno {errno}",

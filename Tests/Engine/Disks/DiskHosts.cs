@@ -85,6 +85,8 @@ internal sealed class DiskHosts : IAsyncDisposable
             new(disk.Path, offer with { Offer = offer.Offer with { Port = proxy.Endpoint.Port } }, options), Cancellation);
         DiskTransferStatus ended = await WaitAsync(started.Id);
 
+        Assert.True(ended.State != DiskTransferState.Completed, $"All of the disk passed in {afterBytes} bytes.");
+
         // The destination notices the cut on its own time.
         while ((await Destination.Disks.ListDiskFragmentsAsync(Cancellation)).Count == 0
             && Directory.EnumerateFiles(DestinationDatastore, "*", SearchOption.AllDirectories).Any())

@@ -73,12 +73,14 @@ public class DiskTransferTests
     public async Task After_a_cut_at_any_byte_only_what_had_not_arrived_is_sent()
     {
         await using DiskHosts hosts = await DiskHosts.OpenAsync();
-        string disk = hosts.MakeDisk(64 * MiB);
+        string disk = hosts.MakeDisk(128 * MiB);
+
+        // All cuts together let less pass than the disk holds: each must end a transfer.
         var random = new Random(7);
         long sent = 0;
         for (int cut = 0; cut < 8; cut++)
         {
-            DiskTransferStatus broken = await hosts.CutAsync(disk, random.NextInt64(1, 12 * MiB), new() { Channels = 1 + (cut % 3) });
+            DiskTransferStatus broken = await hosts.CutAsync(disk, random.NextInt64(1, 6 * MiB), new() { Channels = 1 + (cut % 3) });
             Assert.Equal(DiskTransferState.Failed, broken.State);
             Assert.Equal(MigrationErrorReason.ConnectionLost, broken.ErrorReason);
             sent += broken.DataBytes;

@@ -10,7 +10,8 @@ namespace VmMigration.Performance.Disks;
 /// </summary>
 internal sealed class DiskScratch : IDisposable
 {
-    private const string NamePrefix = "vmm-disks-";
+    // Of nothing else: what begins with it is removed once the process is gone whose number follows.
+    private const string NamePrefix = "vmm-disk-comparison-";
     private const int PieceBytes = 64 << 10;
     private const int MostPieces = 512;
 
@@ -119,5 +120,6 @@ internal sealed class DiskScratch : IDisposable
     }
 
     private static bool IsOfDeadProcess(string path) =>
-        !Directory.Exists(Path.Combine("/proc", Path.GetFileName(path)[NamePrefix.Length..].Split('-')[0]));
+        int.TryParse(Path.GetFileName(path)[NamePrefix.Length..].Split('-')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+        && !Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{processId}"));
 }
