@@ -81,5 +81,13 @@ disks.SetAction((parse, cancellationToken) => new DiskComparison(
     parse.GetValue(size), parse.GetValue(directory), new() { Channels = parse.GetValue(diskChannels) }, parse.GetValue(diskWays) ?? [])
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
-var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link, disks };
+var diskCuts = new Command(
+    "disk-cuts", "Disk transfers cut at 1 to 99.9 % of the data: what is sent again, and the time to finish against a fresh copy.")
+{
+    rounds, size, directory,
+};
+diskCuts.SetAction((parse, cancellationToken) => new DiskCutComparison(parse.GetValue(size), parse.GetValue(directory))
+    .RunAsync(parse.GetValue(rounds), cancellationToken));
+
+var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link, disks, diskCuts };
 return await root.Parse(args).InvokeAsync();

@@ -47,16 +47,19 @@ internal sealed class EngineCopy : IDiskCopyWay
 
     public Task PrepareAsync(string targetPath, long sizeBytes, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public async Task CopyAsync(string imagePath, string targetPath, CancellationToken cancellationToken)
+    /// <summary>Copies the image.</summary>
+    /// <returns>The last status.</returns>
+    public async Task<DiskTransferStatus> CopyAsync(string imagePath, string targetPath, CancellationToken cancellationToken)
     {
         DiskTransferStatus status = await DiskTransferBroker.StartAsync(
             Source, imagePath, Destination, targetPath, options, MobilityPathChoice.Direct, cancellationToken);
         await foreach (DiskTransferStatus next in Source.Disks.WatchDiskTransferAsync(status.Id, cancellationToken)) status = next;
-        if (status.State != DiskTransferState.Completed)
-        {
-            throw new MigrationException(status.ErrorReason, status.ErrorMessage ?? "no reason", status.RecommendedAction);
-        }
+        return status.State == DiskTransferState.Completed
+            ? status : throw new MigrationException(status.ErrorReason, status.ErrorMessage ?? "no reason", status.RecommendedAction);
     }
+
+    Task IDiskCopyWay.CopyAsync(string imagePath, string targetPath, CancellationToken cancellationToken) =>
+        CopyAsync(imagePath, targetPath, cancellationToken);
 
     public Task FinishAsync() => Task.CompletedTask;
 
