@@ -66,6 +66,7 @@ public class PostcopyRecoveryTests
         using DataConnection data = new MigrationDialer(pair.Offer).ConnectData(0, Cancellation);
         using DataConnection urgent = new MigrationDialer(pair.Offer).ConnectData(1, Cancellation);
         await control.SendAsync(FrameType.Continue, default, Cancellation);
+        Native.Eventually.Holds(() => pair.DestinationPlace.Wait is null);
         await pair.Destination.DestroyAsync();
         ControlFrame frame;
         do frame = await ReceiveAsync(control);
