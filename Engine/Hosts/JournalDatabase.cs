@@ -98,6 +98,7 @@ internal sealed class JournalDatabase : IDisposable
     private readonly string path;
     private readonly SqliteConnection connection;
     private readonly Dictionary<string, SqliteCommand> prepared = [];
+    private bool closed;
 
     private JournalDatabase(string path, SqliteConnection connection)
     {
@@ -134,11 +135,15 @@ internal sealed class JournalDatabase : IDisposable
     }
 
     /// <summary>Runs <paramref name="work"/> alone; several statements belong into <see cref="Commit"/>.</summary>
-    /// <exception cref="MigrationException">With the reason the SQLite error stands for, naming the file.</exception>
+    /// <exception cref="MigrationException">
+    /// With the reason the SQLite error stands for, naming the file; <see cref="MigrationErrorReason.InvalidState"/> once it is closed.
+    /// </exception>
     public T Run<T>(string operation, Func<T> work)
     {
         lock (gate)
         {
+            // A question that came while the host was being closed.
+            if (closed) throw VmRegistry.HostClosed();
             try
             {
                 return work();
@@ -195,6 +200,7 @@ internal sealed class JournalDatabase : IDisposable
     {
         lock (gate)
         {
+            closed = true;
             foreach (SqliteCommand command in prepared.Values) command.Dispose();
             prepared.Clear();
             connection.Dispose();

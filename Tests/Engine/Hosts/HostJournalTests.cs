@@ -50,6 +50,17 @@ public sealed class HostJournalTests : IDisposable
     }
 
     [Fact]
+    public void Who_asks_while_the_host_is_being_closed_hears_that_it_is()
+    {
+        journal.Dispose();
+
+        var refusal = Assert.Throws<MigrationException>(() => journal.ReadMigrations(MigrationRole.Source));
+
+        Assert.Equal(MigrationErrorReason.InvalidState, refusal.Reason);
+        Assert.Contains("closed", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_deleted_vm_stays_deleted()
     {
         VmSpecification specification = SampleVms.Embedded();
