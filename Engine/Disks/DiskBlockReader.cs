@@ -1,21 +1,20 @@
 namespace VmMigration.Engine.Disks;
 
 /// <summary>Reads blocks of a disk for their digests. For one thread.</summary>
-internal sealed class DiskBlockReader(IDiskContents disk, DiskBlocks blocks)
+/// <param name="disk">The disk.</param>
+/// <param name="blocks">Its blocks.</param>
+/// <param name="holes">Which of them need not be read.</param>
+internal sealed class DiskBlockReader(IDiskContents disk, DiskBlocks blocks, DiskHoles holes)
 {
     private readonly byte[] buffer = GC.AllocateUninitializedArray<byte>(DiskBlocks.BlockBytes, pinned: true);
-    private DiskExtent extent;
 
     /// <summary>The digest of what the disk holds in a block; a hole is not read.</summary>
     /// <exception cref="MigrationException">Where the storage fails.</exception>
     public UInt128 DigestOf(long block)
     {
-        long offset = DiskBlocks.OffsetOf(block);
-        int length = blocks.LengthOf(block);
-        if (offset < extent.OffsetBytes || offset >= extent.EndBytes) extent = disk.FindExtent(offset);
-        if (extent.IsZero && extent.EndBytes >= offset + length) return blocks.ZeroDigestOf(block);
-        Span<byte> contents = buffer.AsSpan(0, length);
-        disk.Read(offset, contents);
+        if (holes.Contains(block)) return blocks.ZeroDigestOf(block);
+        Span<byte> contents = buffer.AsSpan(0, blocks.LengthOf(block));
+        disk.Read(DiskBlocks.OffsetOf(block), contents);
         return BlockDigests.Of(contents);
     }
 }

@@ -36,7 +36,8 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
         long trustedBlocks, bool comparesRest, ChannelWriter<(long First, long End)> compared, Action<long> askAgain,
         CancellationToken cancellationToken)
     {
-        if (comparesRest) Compare(trustedBlocks, compared, cancellationToken);
+        DiskHoles holes = DiskHoles.Find(disk, blocks, cancellationToken);
+        if (comparesRest) Compare(trustedBlocks, holes, compared, cancellationToken);
         compared.Complete();
 
         // Each has a thread of its own, which waits for storage. Where one fails the others need not read to the end.
@@ -45,7 +46,7 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
         for (int i = 0; i < reading.Length; i++)
         {
             reading[i] = Task.Factory.StartNew(
-                () => Verify(trustedBlocks, askAgain, stop), CancellationToken.None, TaskCreationOptions.LongRunning,
+                () => Verify(trustedBlocks, holes, askAgain, stop), CancellationToken.None, TaskCreationOptions.LongRunning,
                 TaskScheduler.Default);
         }
 
@@ -54,9 +55,9 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
         ledger.EndVerification();
     }
 
-    private void Verify(long trustedBlocks, Action<long> askAgain, CancellationTokenSource stop)
+    private void Verify(long trustedBlocks, DiskHoles holes, Action<long> askAgain, CancellationTokenSource stop)
     {
-        var reader = new DiskBlockReader(disk, blocks);
+        var reader = new DiskBlockReader(disk, blocks, holes);
         try
         {
             for (long block = Interlocked.Increment(ref nextTrusted); block < trustedBlocks; block = Interlocked.Increment(ref nextTrusted))
@@ -74,9 +75,10 @@ internal sealed class DiskVerification(IWritableDisk disk, DiskBlocks blocks, Di
         }
     }
 
-    private void Compare(long firstBlock, ChannelWriter<(long First, long End)> compared, CancellationToken cancellationToken)
+    private void Compare(
+        long firstBlock, DiskHoles holes, ChannelWriter<(long First, long End)> compared, CancellationToken cancellationToken)
     {
-        var reader = new DiskBlockReader(disk, blocks);
+        var reader = new DiskBlockReader(disk, blocks, holes);
         Interlocked.Exchange(ref comparedFirst, firstBlock);
         long told = firstBlock;
         for (long block = firstBlock; block < blocks.Count; block++)

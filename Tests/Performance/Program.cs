@@ -81,12 +81,19 @@ disks.SetAction((parse, cancellationToken) => new DiskComparison(
     parse.GetValue(size), parse.GetValue(directory), new() { Channels = parse.GetValue(diskChannels) }, parse.GetValue(diskWays) ?? [])
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
+var cutsAt = new Option<double[]>("--at")
+{
+    Description = "How much of the data passes before each cut, above 0 and below 1.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => DiskCutComparison.Fractions,
+};
 var diskCuts = new Command(
     "disk-cuts", "Disk transfers cut at 1 to 99.9 % of the data: what is sent again, and the time to finish against a fresh copy.")
 {
-    rounds, size, directory,
+    rounds, size, directory, cutsAt,
 };
-diskCuts.SetAction((parse, cancellationToken) => new DiskCutComparison(parse.GetValue(size), parse.GetValue(directory))
+diskCuts.SetAction((parse, cancellationToken) => new DiskCutComparison(
+    parse.GetValue(size), parse.GetValue(directory), parse.GetValue(cutsAt) ?? DiskCutComparison.Fractions)
     .RunAsync(parse.GetValue(rounds), cancellationToken));
 
 var root = new RootCommand("Performance measurements of VmMigration") { qemu, traces, embeddedTraces, largePages, paths, link, disks, diskCuts };
